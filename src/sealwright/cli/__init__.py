@@ -1,0 +1,1 @@
+"""The sealwright command; one file per verb."""

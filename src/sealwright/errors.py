@@ -1,0 +1,151 @@
+"""Five error classes by what to do next, one Reason vocabulary by what happened.
+
+SealwrightError
+├── RejectedError       the input is not acceptable     do not retry
+├── UnavailableError    we could not decide             retry
+├── RefusedError        this move is not allowed now    ask a human
+├── BackendError        a key backend failed            page someone
+└── ConfigurationError  the settings are wrong          fix and restart
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """What happened, as ``stage.cause``: the same string in metrics, logs, problems and docs."""
+
+    TOKEN_MISSING = "token.missing"
+    TOKEN_TOO_LARGE = "token.too_large"
+    TOKEN_MALFORMED = "token.malformed"
+    TOKEN_ENCODING = "token.encoding"
+
+    JSON_MALFORMED = "json.malformed"
+    JSON_TOO_DEEP = "json.too_deep"
+    JSON_DUPLICATE_NAME = "json.duplicate_name"
+
+    HEADER_MALFORMED = "header.malformed"
+    HEADER_TOO_LARGE = "header.too_large"
+    HEADER_CRITICAL = "header.critical"
+    HEADER_TYPE = "header.type"
+
+    ALGORITHM_UNKNOWN = "algorithm.unknown"
+    ALGORITHM_NOT_ALLOWED = "algorithm.not_allowed"
+    ALGORITHM_KEY_MISMATCH = "algorithm.key_mismatch"
+
+    KEY_MALFORMED = "key.malformed"
+    KEY_UNSUPPORTED = "key.unsupported"
+    KEY_TOO_WEAK = "key.too_weak"
+    KEY_UNSUITABLE = "key.unsuitable"
+    KEY_NOT_PUBLIC = "key.not_public"
+    KEY_AMBIGUOUS = "key.ambiguous"
+    KEY_ID_MISSING = "key.id_missing"
+    KEY_NOT_FOUND = "key.not_found"
+    KEY_REVOKED = "key.revoked"
+
+    SIGNATURE_INVALID = "signature.invalid"
+
+    ISSUER_MISSING = "issuer.missing"
+    ISSUER_UNKNOWN = "issuer.unknown"
+
+    CLAIMS_MALFORMED = "claims.malformed"
+    CLAIMS_WRONG_TYPE = "claims.wrong_type"
+    CLAIMS_MISSING = "claims.missing"
+    CLAIMS_EXPIRED = "claims.expired"
+    CLAIMS_NOT_YET_VALID = "claims.not_yet_valid"
+    CLAIMS_ISSUED_IN_FUTURE = "claims.issued_in_future"
+    CLAIMS_TOO_OLD = "claims.too_old"
+    CLAIMS_LIFETIME = "claims.lifetime"
+    CLAIMS_ISSUER = "claims.issuer"
+    CLAIMS_AUDIENCE = "claims.audience"
+    CLAIMS_SCOPE = "claims.scope"
+
+    SOURCE_UNAVAILABLE = "source.unavailable"
+    SOURCE_MALFORMED = "source.malformed"
+
+    BACKEND_FAILED = "backend.failed"
+    BACKEND_KEY_MISSING = "backend.key_missing"
+    BACKEND_WRONG_SIGNATURE = "backend.wrong_signature"
+
+    CATALOG_UNAVAILABLE = "catalog.unavailable"
+    CATALOG_CONFLICT = "catalog.conflict"
+    AUDIT_BROKEN = "audit.broken"
+
+    MOVE_ILLEGAL = "move.illegal"
+    MOVE_UNKNOWN_KEY = "move.unknown_key"
+    MOVE_UNKNOWN_ISSUER = "move.unknown_issuer"
+    MOVE_REASON_MISSING = "move.reason_missing"
+    GUARD_DWELL = "guard.dwell"
+    GUARD_VERIFY_WINDOW = "guard.verify_window"
+    GUARD_NO_STANDBY = "guard.no_standby"
+    GUARD_NO_ACTIVE_KEY = "guard.no_active_key"
+    GUARD_ACTIVE_KEY = "guard.active_key"
+    GUARD_PUBLISHED_KEYS = "guard.published_keys"
+    GUARD_ISSUER_EXISTS = "guard.issuer_exists"
+    GUARD_LIFETIME = "guard.lifetime"
+
+    SETTINGS_INVALID = "settings.invalid"
+    SETTINGS_FILE = "settings.file"
+    SETTINGS_KEK_MISSING = "settings.kek_missing"
+    SETTINGS_KEK_WRONG = "settings.kek_wrong"
+    SETTINGS_FOLDER_IN_USE = "settings.folder_in_use"
+    SETTINGS_FOLDER_UNWRITABLE = "settings.folder_unwritable"
+    SETTINGS_DATABASE = "settings.database"
+    SETTINGS_PORT_IN_USE = "settings.port_in_use"
+
+    CREDENTIAL_MISSING = "credential.missing"
+    REQUEST_MALFORMED = "request.malformed"
+    REQUEST_TOO_LARGE = "request.too_large"
+    REQUEST_NOT_FOUND = "request.not_found"
+    REQUEST_METHOD = "request.method"
+    SERVICE_UNREACHABLE = "service.unreachable"
+    SERVICE_FAULT = "service.fault"
+
+
+class SealwrightError(Exception):
+    """The root of every error that leaves this package.
+
+    ``message`` is safe for strangers; ``detail`` is for operators and never leaves the process.
+    """
+
+    exit_code = 1
+
+    def __init__(self, reason: Reason, message: str, *, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.reason})"
+
+
+class RejectedError(SealwrightError):
+    """The token, key or request is not acceptable. Do not retry."""
+
+    exit_code = 1
+
+
+class UnavailableError(SealwrightError):
+    """We could not decide, so nothing was accepted. Retry later."""
+
+    exit_code = 3
+
+
+class RefusedError(SealwrightError):
+    """The move is not allowed now. The message says what would satisfy the guard."""
+
+    exit_code = 4
+
+
+class BackendError(SealwrightError):
+    """A key backend failed or answered wrongly. Page someone."""
+
+    exit_code = 5
+
+
+class ConfigurationError(SealwrightError):
+    """The settings are wrong. Fix them and start again."""
+
+    exit_code = 6

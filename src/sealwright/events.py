@@ -1,0 +1,70 @@
+"""The few facts worth observing, and the Observer protocol.
+
+An event is past tense, complete when it is emitted, and free of token text and secrets.
+Durations are in seconds. Issuer names come from configuration, never from a token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sealwright.errors import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSigned:
+    issuer: str
+    algorithm: str
+    key_id: str
+    duration_s: float
+    reason: Reason | None = None  # why it failed; None when the token was released
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDecided:
+    issuer: str  # the configured issuer that matched, or "unknown"
+    algorithm: str  # the alg of the key that verified it, or "unknown"
+    key_id: str | None  # a key that was found; never an id that only the token claimed
+    outcome: Literal["accepted", "rejected", "undecided"]
+    reason: Reason | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeySourceRefreshed:
+    source: str  # the configured URL
+    cause: Literal["cold", "ahead", "expired", "unknown_kid", "asked"]
+    outcome: Literal["changed", "unchanged", "failed"]
+    keys: int
+    unusable: int
+    duration_s: float
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMoved:
+    issuer: str
+    algorithm: str
+    key_id: str
+    before: str | None
+    after: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCalled:
+    backend: str
+    call: Literal["generate", "find", "sign", "destroy"]
+    duration_s: float
+    reason: Reason | None = None
+
+
+Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | BackendCalled
+
+
+class Observer(Protocol):
+    """Receives events. Must not raise and must not block; ``telemetry.fan_out`` sees to both."""
+
+    def observe(self, event: Event) -> None: ...

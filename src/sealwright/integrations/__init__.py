@@ -1,0 +1,1 @@
+"""Other people's frameworks, one file each; a Verifier or Signer is passed in."""

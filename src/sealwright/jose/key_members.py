@@ -1,0 +1,57 @@
+"""What the members of a JWK allow: its kind, its uses and its one algorithm (RFC 7517 §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealwright.errors import Reason, RejectedError
+from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
+from sealwright.jose.key_types import CURVES, KEY_TYPES, KeyType
+
+_TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use")
+
+
+def check_asymmetric(members: Mapping[str, Any], operations: set[str]) -> KeyType:
+    check_text(members)
+    if members.get("kty") == "oct":
+        raise RejectedError(Reason.KEY_NOT_PUBLIC, "an HMAC secret is read with SecretJWK, and is never public")
+    kind = KEY_TYPES.get(members.get("kty", ""))
+    if kind is None:
+        raise RejectedError(Reason.KEY_UNSUPPORTED, "the key type is not one that this package knows")
+    if kind.curve_member and members.get(kind.curve_member) not in CURVES:
+        raise RejectedError(Reason.KEY_UNSUPPORTED, "the curve is not one that this package knows")
+    check_use(members, operations)
+    return kind
+
+
+def check_text(members: Mapping[str, Any]) -> None:
+    for name in _TEXT_MEMBERS:
+        if name in members and not isinstance(members[name], str):
+            raise RejectedError(Reason.KEY_MALFORMED, f'the key member "{name}" is not text')
+
+
+def check_use(members: Mapping[str, Any], operations: set[str]) -> None:
+    """RFC 7517 §4.2, §4.3: "use" and "key_ops" must both allow signatures, and agree."""
+    listed = members.get("key_ops", ["verify", "sign"])
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+        raise RejectedError(Reason.KEY_MALFORMED, 'the key member "key_ops" is not a list of texts')
+    if members.get("use", "sig") != "sig" or not operations & set(listed) or set(listed) - {"sign", "verify"}:
+        raise RejectedError(Reason.KEY_UNSUITABLE, 'the key\'s "use" or "key_ops" does not allow this')
+
+
+def row_of(members: Mapping[str, Any], kind: KeyType) -> Algorithm | None:
+    if "alg" in members:
+        row = algorithm(members["alg"])
+        if not row.fits(kind.kty, curve_of(members)):
+            raise RejectedError(Reason.ALGORITHM_KEY_MISMATCH, 'the key\'s "alg" does not fit its type or curve')
+        return row
+    rows = [row for row in ALGORITHMS.values() if row.fits(kind.kty, curve_of(members))]
+    exact = [row for row in rows if row.name == curve_of(members)]  # Ed25519 and Ed448 over their older shared name
+    candidates = exact or rows
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def curve_of(members: Mapping[str, Any]) -> str | None:
+    member = KEY_TYPES[members["kty"]].curve_member
+    return members.get(member) if member else None

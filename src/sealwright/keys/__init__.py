@@ -1,0 +1,1 @@
+"""THE SIGNING SIDE: which key may sign now, and who holds it."""

@@ -1,0 +1,56 @@
+"""Facts about a key, never the key itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sealwright.jose.jwk import PublicJWK
+from sealwright.keys.states import PUBLISHED, KeyState, check_move
+
+Purpose = Literal["token", "trust-root"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One key of one issuer. Times are seconds since the epoch; None means that it has not happened.
+
+    ``handle`` names the key at its backend and is the idempotency tag of its creation: it is journaled before
+    the backend is asked. ``key_id`` and ``public`` are known once the backend has answered.
+    ``generation`` counts the changes of this record; every change is a compare-and-set on it.
+    """
+
+    handle: str
+    issuer: str
+    purpose: Purpose
+    algorithm: str
+    backend: str
+    state: KeyState
+    created_at: float
+    generation: int = 1
+    key_id: str | None = None
+    public: Mapping[str, Any] | None = None
+    published_at: float | None = None
+    activated_at: float | None = None
+    verify_only_at: float | None = None
+    last_signed_at: float | None = None
+    retired_at: float | None = None
+    revoked_at: float | None = None
+    revoked_reason: str | None = None
+    destroyed_at: float | None = None
+
+    @property
+    def published(self) -> bool:
+        return self.state in PUBLISHED
+
+    def public_key(self) -> PublicJWK:
+        """The recorded public key; a pending key has none (ValueError)."""
+        if self.public is None:
+            raise ValueError("a pending key has no public half yet")
+        return PublicJWK.from_dict(self.public)
+
+    def moved(self, state: KeyState, **facts: Any) -> KeyRecord:
+        """The record after one legal move, one generation later. Raises RefusedError ``move.illegal``."""
+        check_move(self.state, state)
+        return replace(self, state=state, generation=self.generation + 1, **facts)

@@ -1,0 +1,1 @@
+"""WHAT WE SIGN: one file per kind of token."""

@@ -1,0 +1,1 @@
+"""The web console; talks to the key service only through client.py."""

@@ -1,0 +1,1 @@
+"""Publishes the public keys of each issuer."""

@@ -1,0 +1,1 @@
+"""Key life, tokens and signatures over HTTP."""

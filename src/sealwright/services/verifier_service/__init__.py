@@ -1,0 +1,1 @@
+"""The sidecar: a decision for each request."""

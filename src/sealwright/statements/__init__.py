@@ -1,0 +1,1 @@
+"""Signed documents that keys publishes and trust obeys: their shape and rules. Pure."""

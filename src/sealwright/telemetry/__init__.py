@@ -1,0 +1,1 @@
+"""OBSERVERS: turn events into metrics, traces and logs."""

@@ -1,0 +1,1 @@
+"""THE VERIFYING SIDE: whose signatures count, and for what."""

@@ -1,0 +1,44 @@
+"""Decision: accepted, rejected or undecided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sealwright.errors import Reason, SealwrightError
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that passed every check of its issuer's policy."""
+
+    issuer: str
+    key_id: str | None
+    algorithm: str
+    claims: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def subject(self) -> str | None:
+        return self.claims.get("sub")
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return frozenset(self.claims.get("scope", "").split())
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer of ``Verifier.decide``: exactly one of ``verified`` and ``error`` is set."""
+
+    outcome: Literal["accepted", "rejected", "undecided"]
+    verified: Verified | None = None
+    error: SealwrightError | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.verified is not None
+
+    @property
+    def reason(self) -> Reason | None:
+        return self.error.reason if self.error else None

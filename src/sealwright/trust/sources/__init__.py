@@ -1,0 +1,1 @@
+"""Where public keys come from."""

@@ -1,0 +1,1 @@
+"""Settings in, objects out; the only place that names backends."""
