@@ -40,6 +40,7 @@ class VerificationPolicy:
     required_claims: frozenset[str] = frozenset()
     required_scopes: frozenset[str] = frozenset()
     maximum_token_bytes: int = 64 * 1024
+    label: str | None = None  # a short name for metrics and logs; the issuer itself when None
     rules: ClaimRules = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +50,7 @@ class VerificationPolicy:
     @property
     def name(self) -> str:
         """What metrics and logs call this issuer: its configured name, never text of a token."""
-        return self.issuer if isinstance(self.issuer, str) else "any"
+        return self.label or (self.issuer if isinstance(self.issuer, str) else "any")
 
     def _check(self) -> None:
         if isinstance(self.algorithms, str) or not self.algorithms or not self.algorithms <= ALGORITHMS.keys():

@@ -1,0 +1,141 @@
+"""The data folder of one machine: one owner at a time, private files, whole writes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealwright.errors import ConfigurationError, Reason
+from sealwright.jose import base64url
+
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths of one data folder; reading them needs no lock."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        return self.home / "sealwright.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def kek(self) -> Path:
+        return self.home / "kek.key"
+
+    @property
+    def operator_credential(self) -> Path:
+        return self.home / "operator.token"
+
+    @property
+    def service_note(self) -> Path:
+        return self.home / "service.json"
+
+    def running_service(self) -> str | None:
+        """The URL of the service that owns this folder, as it noted it; None when none did."""
+        try:
+            url = json.loads(self.service_note.read_text("utf-8"))["url"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return url if isinstance(url, str) else None
+
+    def write_private(self, path: Path, text: str) -> None:
+        """Replace a file whole, for its owner only. Raises ConfigurationError ``settings.folder_unwritable``."""
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise unwritable(self.home) from error
+
+
+class OwnedFolder:
+    """The data folder while this process is its one owner. Raises ConfigurationError ``settings.folder_*``."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = DataFolder(home)
+        try:
+            home.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            self._lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        except OSError as error:
+            raise unwritable(home) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise _in_use(self.folder) from error
+
+    def note_service(self, url: str) -> None:
+        self.folder.write_private(self.folder.service_note, json.dumps({"url": url, "pid": os.getpid()}))
+
+    def close(self) -> None:
+        """Forget the service note and let go of the lock; the kernel does the latter too when we are killed."""
+        with contextlib.suppress(OSError):
+            self.folder.service_note.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def __enter__(self) -> OwnedFolder:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def read_kek_text(folder: DataFolder, given: str | None, file: Path | None) -> str:
+    """The key-encryption key: given, from a file, or the folder's own, which is made at the very first start.
+
+    Raises ConfigurationError ``settings.kek_missing``; nothing is written then.
+    """
+    if given is not None:
+        return given
+    path = file or folder.kek
+    if file is None and not path.exists():
+        if folder.database.exists() or folder.keys.exists():
+            raise _kek_missing(path)
+        folder.write_private(path, base64url.encode_text(secrets.token_bytes(32)) + "\n")
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _kek_missing(path) from error
+
+
+def unwritable(home: Path) -> ConfigurationError:
+    return ConfigurationError(
+        Reason.SETTINGS_FOLDER_UNWRITABLE,
+        f"the data folder {home} cannot be written: check its owner, its mode and the disk, or set SEALWRIGHT_HOME",
+    )
+
+
+def _in_use(folder: DataFolder) -> ConfigurationError:
+    where = folder.running_service()
+    hint = f"the service at {where} owns it" if where else "another sealwright process owns it"
+    return ConfigurationError(
+        Reason.SETTINGS_FOLDER_IN_USE,
+        f"the data folder {folder.home} is in use: {hint}. Stop it first, or set SEALWRIGHT_HOME to another folder",
+    )
+
+
+def _kek_missing(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        Reason.SETTINGS_KEK_MISSING,
+        f"there are stored keys and no key-encryption key at {path}: "
+        "restore that file, or set SEALWRIGHT_KEK_FILE or SEALWRIGHT_KEK. Nothing was changed",
+    )

@@ -1,0 +1,55 @@
+"""Build the signing side: backends, lifecycle and a signer for each issuer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.events import Observer
+from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backends.local import LocalBackend, parse_kek
+from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.managed_signer import ManagedSigner
+from sealwright.keys.observed_backend import ObservedBackend
+from sealwright.settings import ServiceSettings
+from sealwright.wiring.data_folder import DataFolder, read_kek_text
+from sealwright.wiring.publishing import key_timings
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSide:
+    """The lifecycle of all keys, and a signer for the active key of each issuer."""
+
+    catalog: KeyCatalog
+    backends: dict[str, KeyBackend]
+    lifecycle: KeyLifecycle
+    clock: Clock
+    observer: Observer
+
+    def signer(self, issuer: str) -> ManagedSigner:
+        return ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+
+
+def build_backends(
+    settings: ServiceSettings, folder: DataFolder, observer: Observer, clock: Clock = SYSTEM_CLOCK
+) -> dict[str, KeyBackend]:
+    """Every key backend this machine is configured for, by the name that key records use.
+
+    Raises ConfigurationError ``settings.kek_*``. Read before anything is written to the database.
+    """
+    kek = settings.kek.get_secret_value() if settings.kek else None
+    local = LocalBackend(folder.keys, parse_kek(read_kek_text(folder, kek, settings.kek_file)))
+    return {local.name: ObservedBackend(local, observer, clock)}
+
+
+def build_signing(
+    settings: ServiceSettings,
+    catalog: KeyCatalog,
+    backends: dict[str, KeyBackend],
+    observer: Observer,
+    clock: Clock = SYSTEM_CLOCK,
+) -> SigningSide:
+    timings = key_timings(settings.timings)
+    lifecycle = KeyLifecycle(catalog, backends, timings=timings, clock=clock, observer=observer)
+    return SigningSide(catalog, backends, lifecycle, clock, observer)
