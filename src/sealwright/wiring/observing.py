@@ -22,9 +22,7 @@ class Observing:
     metrics: Metrics
 
 
-def build_observing(
-    issuers: Collection[str], *, logs: TextIO | None = None, clock: Clock = SYSTEM_CLOCK
-) -> Observing:
+def build_observing(issuers: Collection[str], *, logs: TextIO | None = None, clock: Clock = SYSTEM_CLOCK) -> Observing:
     """``issuers`` are the names that metrics may show; a live collection may grow later."""
     metrics = Metrics(issuers=issuers)
     return Observing(FanOut(metrics, Logs(logs or sys.stderr, clock=clock)), metrics)

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.jose.jwk_set import JWKSet
-from sealwright.settings import DEFAULT_ISSUER, INTERNAL_ISSUER, ServiceSettings
+from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.policy import VerificationPolicy
@@ -68,7 +68,6 @@ class SingleProcess:
     def close(self) -> None:
         for source in self._foreign.values():
             source.close()
-        self.signing.catalog.close()
 
     def _build_verifier(self, audience: str, issuers: tuple[str, ...]) -> Verifier:
         trusted = [self._own_issuer(name, audience) for name in issuers if name != INTERNAL_ISSUER]
@@ -113,6 +112,3 @@ def open_single_process(
         shown.update(publications.issuers())
         with contextlib.closing(SingleProcess(settings, signing, publications, observing)) as process:
             yield process
-
-
-__all__ = ["ACCESS_TOKEN_TYPE", "DEFAULT_ISSUER", "SingleProcess", "open_single_process"]

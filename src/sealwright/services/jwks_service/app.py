@@ -1,0 +1,87 @@
+"""JWKS and discovery pages of each issuer, with ETag, 304, Cache-Control and CORS."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sealwright.jose import strict_json
+from sealwright.settings import DEFAULT_ISSUER
+from sealwright.wiring.publishing import Publications
+
+JWK_SET_TYPE = "application/jwk-set+json"
+_PUBLIC_PAGE = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], expose_headers=["ETag"])]
+
+
+class WellKnown:
+    """The well-known pages. ``base_url`` is the public URL below which every issuer has its own."""
+
+    def __init__(self, publications: Publications, base_url: str) -> None:
+        self._publications = publications
+        self._base_url = base_url
+
+    def routes(self) -> list[Route]:
+        """The root pages are those of the issuer ``default`` alone, never a union of issuers."""
+        return [
+            _page("/.well-known/jwks.json", self.jwks),
+            _page("/.well-known/openid-configuration", self.discovery),
+            _page("/issuers/{issuer}/.well-known/jwks.json", self.jwks),
+            _page("/issuers/{issuer}/.well-known/openid-configuration", self.discovery),
+        ]
+
+    async def jwks(self, request: Request) -> Response:
+        name = _issuer(request)
+        keys = self._publications.issuer(name)
+        return _cached(request, keys.body, keys.etag, self._publications.max_age_s(name), JWK_SET_TYPE)
+
+    async def discovery(self, request: Request) -> Response:
+        """OpenID Connect Discovery 1.0 §3, as far as an issuer without an authorization endpoint has it."""
+        name = _issuer(request)
+        issuer = f"{self._base_url}/issuers/{name}"
+        algorithms = dict.fromkeys(key.members["alg"] for key in self._publications.issuer(name).jwks)
+        page = {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": list(algorithms),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+        }
+        body = strict_json.encode_object(page)
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        return _cached(request, body, etag, self._publications.max_age_s(name), "application/json")
+
+
+def openapi_paths() -> dict[str, Any]:
+    """The OpenAPI description of these pages."""
+    found = {"200": {"description": "The page."}, "304": {"description": "Unchanged."}}
+    named = [{"name": "issuer", "in": "path", "required": True, "schema": {"type": "string"}}]
+    paths: dict[str, Any] = {}
+    for page, summary in (("jwks.json", "The JWK Set"), ("openid-configuration", "The discovery document")):
+        paths[f"/.well-known/{page}"] = {"get": {"summary": f"{summary} of the issuer default", "responses": found}}
+        missing = {"404": {"description": "There is no such issuer (problem+json)."}}
+        described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
+        paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
+    return paths
+
+
+def _page(path: str, endpoint: Any) -> Route:
+    return Route(path, endpoint, methods=["GET"], middleware=_PUBLIC_PAGE)
+
+
+def _issuer(request: Request) -> str:
+    name: str = request.path_params.get("issuer", DEFAULT_ISSUER)
+    return name
+
+
+def _cached(request: Request, body: bytes, etag: str, max_age_s: int, media_type: str) -> Response:
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={max_age_s}, must-revalidate"}
+    asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in asked or "*" in asked:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=media_type)

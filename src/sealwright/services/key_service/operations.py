@@ -1,0 +1,141 @@
+"""What can be asked of keys and signers, in JSON terms: the one core behind the HTTP API and the local command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sealwright.errors import Reason, RefusedError, RejectedError
+from sealwright.keys.record import KeyRecord
+from sealwright.profiles.access_token import access_token_payload
+from sealwright.settings import INTERNAL_ISSUER
+from sealwright.wiring.single_process import ACCESS_TOKEN_TYPE, SingleProcess
+
+_HIDDEN = {"handle", "public", "generation"}
+
+
+class KeyOperations:
+    """Every method answers JSON-ready data. ``actor`` is who asked, as the audit will say."""
+
+    def __init__(self, process: SingleProcess) -> None:
+        self._process = process
+        self._lifecycle = process.signing.lifecycle
+
+    def keys(self, issuer: str | None = None) -> dict[str, Any]:
+        records = self._lifecycle.records(issuer)
+        if issuer is not None and not records:
+            raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer; keys create makes one")
+        return {"keys": [view(record) for record in records]}
+
+    def create(self, issuer: str, *, algorithm: str | None, actor: str, reason: str) -> dict[str, Any]:
+        """Open a new issuer, or give an open one the standby it lacks. Answers with the keys that were made."""
+        before = {record.handle for record in self._lifecycle.records(issuer)}
+        if not before:
+            if algorithm is None:
+                raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
+            self._lifecycle.open_issuer(issuer, algorithm=algorithm, actor=actor, reason=reason)
+        else:
+            made = self._lifecycle.create(issuer, algorithm=algorithm, actor=actor, reason=reason)
+            self._lifecycle.publish(str(made.key_id), actor=actor, reason=reason)
+        return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
+
+    def move(self, verb: str, key_id: str, *, actor: str, reason: str, force: bool = False) -> dict[str, Any]:
+        """activate, retire, restore, revoke or destroy one key."""
+        steps: dict[str, Any] = {
+            "activate": lambda: self._lifecycle.activate(key_id, actor=actor, reason=reason, force=force),
+            "retire": lambda: self._lifecycle.retire(key_id, actor=actor, reason=reason, force=force),
+            "restore": lambda: self._lifecycle.restore(key_id, actor=actor, reason=reason),
+            "revoke": lambda: self._lifecycle.revoke(key_id, actor=actor, reason=reason),
+            "destroy": lambda: self._lifecycle.destroy(key_id, actor=actor, reason=reason, force=force),
+        }
+        steps[verb]()
+        return view(self._lifecycle.find(key_id))
+
+    def rotate(self, issuer: str, *, actor: str, reason: str, force: bool = False) -> dict[str, Any]:
+        return _rotation(self._lifecycle.rotate(issuer, actor=actor, reason=reason, force=force))
+
+    def emergency_rotate(self, issuer: str, *, key_id: str | None, actor: str, reason: str) -> dict[str, Any]:
+        return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=actor, reason=reason))
+
+    def issue_token(
+        self,
+        issuer: str,
+        *,
+        claims: Mapping[str, Any],
+        audience: str | Sequence[str],
+        lifetime_s: float | None,
+        actor: str,
+    ) -> dict[str, Any]:
+        """An access token (RFC 9068) of an issuer; never one of the internal issuer."""
+        _refuse_internal(issuer)
+        return self._issue(issuer, {"client_id": actor, **claims}, audience, lifetime_s, actor)
+
+    def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
+        claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
+        audience, lifetime_s = self._process.settings.at_url(), self._process.settings.operator_lifetime_s
+        return self._issue(INTERNAL_ISSUER, claims, audience, lifetime_s, "sealwright")
+
+    def sign_payload(self, issuer: str, *, payload: bytes, typ: str, actor: str) -> dict[str, Any]:
+        """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
+        _refuse_internal(issuer)
+        kind = typ.lower().removeprefix("application/")
+        if not kind or kind == "jwt" or kind.endswith("+jwt"):
+            raise RejectedError(
+                Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens"
+            )
+        signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=actor)
+        return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
+
+    def jwks(self, issuer: str) -> dict[str, Any]:
+        return self._process.publications.issuer(issuer).jwks.to_dict()
+
+    def _issue(
+        self,
+        issuer: str,
+        claims: Mapping[str, Any],
+        audience: str | Sequence[str],
+        lifetime_s: float | None,
+        actor: str,
+    ) -> dict[str, Any]:
+        longest_s = self._process.settings.timings.longest_token_s
+        payload = access_token_payload(
+            claims,
+            issuer=self._process.issuer_url(issuer),
+            audience=audience,
+            lifetime_s=longest_s if lifetime_s is None else lifetime_s,
+            longest_s=longest_s,
+            now=self._process.clock.now(),
+        )
+        signed = self._process.signing.signer(issuer).sign(payload, typ=ACCESS_TOKEN_TYPE, actor=actor)
+        return {
+            "token": signed.token,
+            "token_type": "Bearer",
+            "expires_in": int(longest_s if lifetime_s is None else lifetime_s),
+            "key_id": signed.key_id,
+            "algorithm": signed.algorithm,
+        }
+
+
+def view(record: KeyRecord) -> dict[str, Any]:
+    """A key record for people and machines: times in RFC 3339, what has not happened left out."""
+    shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
+    return {name: _written(value) if name.endswith("_at") else value for name, value in shown.items()}
+
+
+def _rotation(rotation: Any) -> dict[str, Any]:
+    return {
+        "active": view(rotation.active),
+        "previous": view(rotation.previous),
+        "standby": view(rotation.standby) if rotation.standby else None,
+    }
+
+
+def _written(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _refuse_internal(issuer: str) -> None:
+    if issuer == INTERNAL_ISSUER:
+        raise RejectedError(Reason.ISSUER_UNKNOWN, "the internal issuer signs credentials of this service only")

@@ -1,0 +1,106 @@
+"""The three services as one application: what ``sealwright up`` serves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from sealwright.errors import Reason, RejectedError, SealwrightError
+from sealwright.services import http
+from sealwright.services.credentials import METRICS_READ, CredentialError, Credentials, on_credential_error
+from sealwright.services.jwks_service import app as jwks_pages
+from sealwright.services.key_service import app as key_api
+from sealwright.services.key_service import signing_routes
+from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.verifier_service import app as decisions
+from sealwright.trust.verifier import Verifier
+from sealwright.wiring.single_process import SingleProcess
+
+Lifespan = Callable[[Any], contextlib.AbstractAsyncContextManager[None]]
+_HANDLERS = {**http.EXCEPTION_HANDLERS, CredentialError: on_credential_error}
+
+
+def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Lifespan | None = None) -> Starlette:
+    """Open to everyone: the well-known pages, health and verify. Metrics and OpenAPI: loopback, or a credential."""
+    credentials = Credentials(process.operators())
+    key_app = key_api.build_app(operations, credentials)
+    for kind, handler in _HANDLERS.items():
+        key_app.add_exception_handler(kind, handler)
+    routes: list[BaseRoute] = [
+        *jwks_pages.WellKnown(process.publications, process.settings.at_url()).routes(),
+        *decisions.DecisionEndpoint(_named_audience(process)).routes(),
+        *signing_routes.SigningRoutes(operations, credentials).routes(),
+        *_OperatorPages(process, credentials, key_app.openapi).routes(),
+        Mount("/", key_app),
+    ]
+    return Starlette(
+        routes=routes, middleware=[Middleware(http.BodyLimit)], exception_handlers=_HANDLERS, lifespan=lifespan
+    )
+
+
+class _OperatorPages:
+    """Health, metrics and the API description."""
+
+    def __init__(self, process: SingleProcess, credentials: Credentials, openapi: Callable[[], dict[str, Any]]) -> None:
+        self._process = process
+        self._credentials = credentials
+        self._openapi = openapi
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/healthz", self.alive),
+            Route("/readyz", self.ready),
+            Route("/metrics", self.metrics),
+            Route("/openapi.json", self.openapi),
+        ]
+
+    async def alive(self, _: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def ready(self, _: Request) -> Response:
+        """Ready means: every configured issuer has an active key, and the audit can be written."""
+        try:
+            await run_in_threadpool(self._check_ready)
+        except SealwrightError as error:
+            return http.problem(error, status=503)
+        return PlainTextResponse("ready\n")
+
+    async def metrics(self, request: Request) -> Response:
+        await self._check_near(request)
+        body, media_type = self._process.observing.metrics.exposition()
+        return Response(body, media_type=media_type)
+
+    async def openapi(self, request: Request) -> Response:
+        await self._check_near(request)
+        described = self._openapi()
+        paths = {**jwks_pages.openapi_paths(), **decisions.openapi_paths(), **signing_routes.openapi_paths()}
+        security = {"bearer": {"type": "http", "scheme": "bearer"}}
+        components = {**described.get("components", {}), "securitySchemes": security}
+        page = {**described, "paths": {**paths, **described["paths"]}, "components": components}
+        return http.json_response(page)
+
+    def _check_ready(self) -> None:
+        for issuer in self._process.publications.issuers():
+            self._process.signing.lifecycle.active(issuer)
+        self._process.signing.catalog.check_writable()
+
+    async def _check_near(self, request: Request) -> None:
+        if not http.from_loopback(request):
+            await self._credentials.check(request, METRICS_READ)
+
+
+def _named_audience(process: SingleProcess) -> decisions.VerifierOf:
+    def verifier_of(audience: str | None) -> Verifier:
+        if audience is None:
+            raise RejectedError(Reason.REQUEST_MALFORMED, 'the request lacks the member "audience": say who you are')
+        return process.verifier(audience)
+
+    return verifier_of

@@ -1,0 +1,75 @@
+"""sealwright-verifier: decides over tokens, holds no keys and no driver that could reach any."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from sealwright.errors import Reason, RejectedError, SealwrightError
+from sealwright.services import http
+from sealwright.services.verifier_service.app import DecisionEndpoint
+from sealwright.settings import VerifierSettings
+from sealwright.telemetry.logs import json_logging_config
+from sealwright.trust.verifier import Verifier
+from sealwright.wiring.observing import Observing, build_observing
+from sealwright.wiring.verifying import build_verifier
+
+
+def main() -> None:
+    """Read SEALWRIGHT_VERIFIER_*, serve until told to stop. Exits with 6 when the settings are wrong."""
+    try:
+        settings = VerifierSettings.load()
+        observing = build_observing({settings.issuer})
+        verifier = build_verifier(settings, observing.observer)
+    except SealwrightError as error:
+        sys.stderr.write(f"sealwright-verifier: {error}\n")
+        sys.exit(error.exit_code)
+    app = build_app(verifier, settings.audience, observing)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=json_logging_config(), server_header=False)
+
+
+def build_app(verifier: Verifier, audience: str, observing: Observing) -> Starlette:
+    """Decisions for one audience; the caller may name it, and no other."""
+
+    def verifier_of(named: str | None) -> Verifier:
+        if named not in (None, audience):
+            raise RejectedError(Reason.REQUEST_MALFORMED, "this verifier decides for another audience")
+        return verifier
+
+    routes = [*DecisionEndpoint(verifier_of).routes(), *_health_routes(observing)]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(http.BodyLimit)],
+        exception_handlers=http.EXCEPTION_HANDLERS,
+        lifespan=_closing(verifier),
+    )
+
+
+def _health_routes(observing: Observing) -> list[Route]:
+    async def alive(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def metrics(request: Request) -> Response:
+        if not http.from_loopback(request):
+            raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is nothing at this path")
+        body, media_type = observing.metrics.exposition()
+        return Response(body, media_type=media_type)
+
+    return [Route("/healthz", alive), Route("/metrics", metrics)]
+
+
+def _closing(verifier: Verifier) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        verifier.close()
+
+    return lifespan
