@@ -89,6 +89,7 @@ class Reason(StrEnum):
     SETTINGS_FILE = "settings.file"
     SETTINGS_KEK_MISSING = "settings.kek_missing"
     SETTINGS_KEK_WRONG = "settings.kek_wrong"
+    SETTINGS_FOLDER_ABSENT = "settings.folder_absent"
     SETTINGS_FOLDER_IN_USE = "settings.folder_in_use"
     SETTINGS_FOLDER_UNWRITABLE = "settings.folder_unwritable"
     SETTINGS_DATABASE = "settings.database"

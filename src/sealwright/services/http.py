@@ -85,7 +85,7 @@ def member(body: Mapping[str, Any], name: str, kind: type | tuple[type, ...], de
     value = body.get(name, default)
     if value is ...:
         raise RejectedError(Reason.REQUEST_MALFORMED, f'the request lacks the member "{name}"')
-    if value is not default and (not isinstance(value, kind) or isinstance(value, bool) and kind is not bool):
+    if value is not default and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         raise RejectedError(Reason.REQUEST_MALFORMED, f'the request member "{name}" is of the wrong type')
     return value
 

@@ -42,3 +42,11 @@ class Decision:
     @property
     def reason(self) -> Reason | None:
         return self.error.reason if self.error else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The decision as JSON: what was verified, or the reason why not."""
+        if self.verified is None:
+            return {"outcome": self.outcome, "reason": self.reason, "message": self.error.message if self.error else ""}
+        seen = self.verified
+        facts = {"issuer": seen.issuer, "key_id": seen.key_id, "algorithm": seen.algorithm}
+        return {"outcome": self.outcome, "reason": None, **facts, "claims": dict(seen.claims)}

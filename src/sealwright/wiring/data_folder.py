@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 from dataclasses import dataclass
@@ -41,15 +40,19 @@ class DataFolder:
 
     @property
     def service_note(self) -> Path:
-        return self.home / "service.json"
+        return self.home / "service-url"
+
+    @property
+    def public_url(self) -> Path:
+        return self.home / "public-url"
 
     def running_service(self) -> str | None:
         """The URL of the service that owns this folder, as it noted it; None when none did."""
-        try:
-            url = json.loads(self.service_note.read_text("utf-8"))["url"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return url if isinstance(url, str) else None
+        return _read_line(self.service_note)
+
+    def noted_public_url(self) -> str | None:
+        """The public URL that the last service of this folder ran with; the base of every "iss"."""
+        return _read_line(self.public_url)
 
     def write_private(self, path: Path, text: str) -> None:
         """Replace a file whole, for its owner only. Raises ConfigurationError ``settings.folder_unwritable``."""
@@ -70,8 +73,10 @@ class DataFolder:
 class OwnedFolder:
     """The data folder while this process is its one owner. Raises ConfigurationError ``settings.folder_*``."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, create: bool = True) -> None:
         self.folder = DataFolder(home)
+        if not create and not home.is_dir():
+            raise _absent(home)
         try:
             home.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
             self._lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
@@ -83,8 +88,10 @@ class OwnedFolder:
             os.close(self._lock)
             raise _in_use(self.folder) from error
 
-    def note_service(self, url: str) -> None:
-        self.folder.write_private(self.folder.service_note, json.dumps({"url": url, "pid": os.getpid()}))
+    def note_service(self, url: str, public_url: str) -> None:
+        """Tell the command line where the service listens, and under which name it signs."""
+        self.folder.write_private(self.folder.public_url, public_url + "\n")
+        self.folder.write_private(self.folder.service_note, url + "\n")
 
     def close(self) -> None:
         """Forget the service note and let go of the lock; the kernel does the latter too when we are killed."""
@@ -122,6 +129,18 @@ def unwritable(home: Path) -> ConfigurationError:
         Reason.SETTINGS_FOLDER_UNWRITABLE,
         f"the data folder {home} cannot be written: check its owner, its mode and the disk, or set SEALWRIGHT_HOME",
     )
+
+
+def _read_line(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _absent(home: Path) -> ConfigurationError:
+    message = f"there is no data folder at {home}: start sealwright up, or name the right folder with --home"
+    return ConfigurationError(Reason.SETTINGS_FOLDER_ABSENT, message)
 
 
 def _in_use(folder: DataFolder) -> ConfigurationError:

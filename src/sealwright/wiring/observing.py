@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TextIO
@@ -23,6 +22,7 @@ class Observing:
 
 
 def build_observing(issuers: Collection[str], *, logs: TextIO | None = None, clock: Clock = SYSTEM_CLOCK) -> Observing:
-    """``issuers`` are the names that metrics may show; a live collection may grow later."""
+    """``issuers`` are the names that metrics may show; a live collection may grow later. No logs without a stream."""
     metrics = Metrics(issuers=issuers)
-    return Observing(FanOut(metrics, Logs(logs or sys.stderr, clock=clock)), metrics)
+    observers = (metrics,) if logs is None else (metrics, Logs(logs, clock=clock))
+    return Observing(FanOut(*observers), metrics)

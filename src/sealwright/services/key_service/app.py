@@ -71,7 +71,7 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
 
     @router.post("/{key_id}/revoke")
     def revoke(key_id: str, body: Revocation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.move("revoke", key_id, actor=str(caller.subject), reason=body.reason)
+        return operations.by(caller.subject).move("revoke", key_id, reason=body.reason)
 
     @router.post("/{key_id}/{verb}")
     def move(
@@ -81,7 +81,7 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
         caller: Verified = writer,
     ) -> dict[str, Any]:
         why = body or Move()
-        return operations.move(verb, key_id, actor=str(caller.subject), reason=why.reason, force=why.force)
+        return operations.by(caller.subject).move(verb, key_id, reason=why.reason, force=why.force)
 
     return router
 
@@ -92,16 +92,16 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
 
     @router.post("/keys", status_code=201)
     def create(issuer: IssuerName, body: Creation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.create(issuer, algorithm=body.algorithm, actor=str(caller.subject), reason=body.reason)
+        return operations.by(caller.subject).create(issuer, algorithm=body.algorithm, reason=body.reason)
 
     @router.post("/rotate")
     def rotate(issuer: str, body: Move | None = None, caller: Verified = writer) -> dict[str, Any]:
         why = body or Move()
-        return operations.rotate(issuer, actor=str(caller.subject), reason=why.reason, force=why.force)
+        return operations.by(caller.subject).rotate(issuer, reason=why.reason, force=why.force)
 
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.emergency_rotate(issuer, key_id=body.key_id, actor=str(caller.subject), reason=body.reason)
+        return operations.by(caller.subject).emergency_rotate(issuer, key_id=body.key_id, reason=body.reason)
 
     return router
 

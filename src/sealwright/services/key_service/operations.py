@@ -17,11 +17,16 @@ _HIDDEN = {"handle", "public", "generation"}
 
 
 class KeyOperations:
-    """Every method answers JSON-ready data. ``actor`` is who asked, as the audit will say."""
+    """Every method answers JSON-ready data, and is audited under the name of the actor."""
 
-    def __init__(self, process: SingleProcess) -> None:
+    def __init__(self, process: SingleProcess, actor: str) -> None:
         self._process = process
         self._lifecycle = process.signing.lifecycle
+        self._actor = actor
+
+    def by(self, actor: str | None) -> KeyOperations:
+        """The same operations, asked by somebody else."""
+        return KeyOperations(self._process, actor or "unknown")
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         records = self._lifecycle.records(issuer)
@@ -29,35 +34,35 @@ class KeyOperations:
             raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer; keys create makes one")
         return {"keys": [view(record) for record in records]}
 
-    def create(self, issuer: str, *, algorithm: str | None, actor: str, reason: str) -> dict[str, Any]:
+    def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]:
         """Open a new issuer, or give an open one the standby it lacks. Answers with the keys that were made."""
         before = {record.handle for record in self._lifecycle.records(issuer)}
         if not before:
             if algorithm is None:
                 raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
-            self._lifecycle.open_issuer(issuer, algorithm=algorithm, actor=actor, reason=reason)
+            self._lifecycle.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
         else:
-            made = self._lifecycle.create(issuer, algorithm=algorithm, actor=actor, reason=reason)
-            self._lifecycle.publish(str(made.key_id), actor=actor, reason=reason)
+            made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
+            self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
 
-    def move(self, verb: str, key_id: str, *, actor: str, reason: str, force: bool = False) -> dict[str, Any]:
+    def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
         """activate, retire, restore, revoke or destroy one key."""
         steps: dict[str, Any] = {
-            "activate": lambda: self._lifecycle.activate(key_id, actor=actor, reason=reason, force=force),
-            "retire": lambda: self._lifecycle.retire(key_id, actor=actor, reason=reason, force=force),
-            "restore": lambda: self._lifecycle.restore(key_id, actor=actor, reason=reason),
-            "revoke": lambda: self._lifecycle.revoke(key_id, actor=actor, reason=reason),
-            "destroy": lambda: self._lifecycle.destroy(key_id, actor=actor, reason=reason, force=force),
+            "activate": lambda: self._lifecycle.activate(key_id, actor=self._actor, reason=reason, force=force),
+            "retire": lambda: self._lifecycle.retire(key_id, actor=self._actor, reason=reason, force=force),
+            "restore": lambda: self._lifecycle.restore(key_id, actor=self._actor, reason=reason),
+            "revoke": lambda: self._lifecycle.revoke(key_id, actor=self._actor, reason=reason),
+            "destroy": lambda: self._lifecycle.destroy(key_id, actor=self._actor, reason=reason, force=force),
         }
         steps[verb]()
         return view(self._lifecycle.find(key_id))
 
-    def rotate(self, issuer: str, *, actor: str, reason: str, force: bool = False) -> dict[str, Any]:
-        return _rotation(self._lifecycle.rotate(issuer, actor=actor, reason=reason, force=force))
+    def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
+        return _rotation(self._lifecycle.rotate(issuer, actor=self._actor, reason=reason, force=force))
 
-    def emergency_rotate(self, issuer: str, *, key_id: str | None, actor: str, reason: str) -> dict[str, Any]:
-        return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=actor, reason=reason))
+    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
+        return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
 
     def issue_token(
         self,
@@ -65,19 +70,21 @@ class KeyOperations:
         *,
         claims: Mapping[str, Any],
         audience: str | Sequence[str],
-        lifetime_s: float | None,
-        actor: str,
+        lifetime_s: float | None = None,
     ) -> dict[str, Any]:
         """An access token (RFC 9068) of an issuer; never one of the internal issuer."""
         _refuse_internal(issuer)
-        return self._issue(issuer, {"client_id": actor, **claims}, audience, lifetime_s, actor)
+        return self._issue(issuer, {"client_id": self._actor, **claims}, audience, lifetime_s)
 
     def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
         claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
         audience, lifetime_s = self._process.settings.at_url(), self._process.settings.operator_lifetime_s
-        return self._issue(INTERNAL_ISSUER, claims, audience, lifetime_s, "sealwright")
+        return self._issue(INTERNAL_ISSUER, claims, audience, lifetime_s)
 
-    def sign_payload(self, issuer: str, *, payload: bytes, typ: str, actor: str) -> dict[str, Any]:
+    def active_key_id_of_operators(self) -> str | None:
+        return self._lifecycle.active(INTERNAL_ISSUER).key_id
+
+    def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
         """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
         _refuse_internal(issuer)
         kind = typ.lower().removeprefix("application/")
@@ -85,8 +92,11 @@ class KeyOperations:
             raise RejectedError(
                 Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens"
             )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=actor)
+        signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=self._actor)
         return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
+
+    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = ()) -> dict[str, Any]:
+        return self._process.verifier(audience).decide(token, scopes=frozenset(scopes)).to_dict()
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()
@@ -96,8 +106,7 @@ class KeyOperations:
         issuer: str,
         claims: Mapping[str, Any],
         audience: str | Sequence[str],
-        lifetime_s: float | None,
-        actor: str,
+        lifetime_s: float | None = None,
     ) -> dict[str, Any]:
         longest_s = self._process.settings.timings.longest_token_s
         payload = access_token_payload(
@@ -108,7 +117,7 @@ class KeyOperations:
             longest_s=longest_s,
             now=self._process.clock.now(),
         )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=ACCESS_TOKEN_TYPE, actor=actor)
+        signed = self._process.signing.signer(issuer).sign(payload, typ=ACCESS_TOKEN_TYPE, actor=self._actor)
         return {
             "token": signed.token,
             "token_type": "Bearer",

@@ -36,12 +36,11 @@ class SigningRoutes:
         body = await http.read_object(request)
         http.check_members(body, {"claims", "audience", "lifetime_s"})
         issued = await run_in_threadpool(
-            self._operations.issue_token,
+            self._operations.by(caller.subject).issue_token,
             request.path_params["issuer"],
             claims=http.member(body, "claims", dict),
             audience=http.member(body, "audience", (str, list)),
             lifetime_s=http.member(body, "lifetime_s", (int, float), None),
-            actor=str(caller.subject),
         )
         return http.json_response(issued, status=201, headers=_NO_STORE)
 
@@ -50,11 +49,10 @@ class SigningRoutes:
         body = await http.read_object(request)
         http.check_members(body, {"payload", "typ"})
         signed = await run_in_threadpool(
-            self._operations.sign_payload,
+            self._operations.by(caller.subject).sign_payload,
             request.path_params["issuer"],
             payload=_payload(http.member(body, "payload", str)),
             typ=http.member(body, "typ", str),
-            actor=str(caller.subject),
         )
         return http.json_response(signed, status=201, headers=_NO_STORE)
 

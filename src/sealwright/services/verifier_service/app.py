@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sealwright.services import http
-from sealwright.trust.decision import Decision
 from sealwright.trust.verifier import Verifier
 
 VerifierOf = Callable[[str | None], Verifier]  # the audience that the caller names -> who decides
@@ -32,17 +31,7 @@ class DecisionEndpoint:
         scopes = http.member(body, "scopes", list, [])
         verifier = self._verifier_of(http.member(body, "audience", str, None))
         decision = await verifier.adecide(token, scopes=frozenset(str(scope) for scope in scopes))
-        return http.json_response(decision_view(decision), headers={"Cache-Control": "no-store"})
-
-
-def decision_view(decision: Decision) -> dict[str, Any]:
-    """A decision as JSON: what was verified, or the reason why not."""
-    if decision.verified is None:
-        message = decision.error.message if decision.error else ""
-        return {"outcome": decision.outcome, "reason": decision.reason, "message": message}
-    seen = decision.verified
-    facts = {"issuer": seen.issuer, "key_id": seen.key_id, "algorithm": seen.algorithm, "claims": dict(seen.claims)}
-    return {"outcome": decision.outcome, "reason": None, **facts}
+        return http.json_response(decision.to_dict(), headers={"Cache-Control": "no-store"})
 
 
 def openapi_paths() -> dict[str, Any]:

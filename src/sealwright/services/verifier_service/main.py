@@ -27,7 +27,7 @@ def main() -> None:
     """Read SEALWRIGHT_VERIFIER_*, serve until told to stop. Exits with 6 when the settings are wrong."""
     try:
         settings = VerifierSettings.load()
-        observing = build_observing({settings.issuer})
+        observing = build_observing({settings.issuer}, logs=sys.stderr)
         verifier = build_verifier(settings, observing.observer)
     except SealwrightError as error:
         sys.stderr.write(f"sealwright-verifier: {error}\n")

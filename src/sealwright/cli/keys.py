@@ -1,0 +1,148 @@
+"""sealwright keys: the life of keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json
+from sealwright.cli.session import open_calls
+
+app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
+KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
+Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
+
+_STYLES = {"active": "bold green", "standby": "cyan", "verify_only": "yellow", "revoked": "bold red"}
+_SINCE = {
+    "pending": "created_at",
+    "standby": "published_at",
+    "active": "activated_at",
+    "verify_only": "verify_only_at",
+    "retired": "retired_at",
+    "revoked": "revoked_at",
+    "destroyed": "destroyed_at",
+}
+
+
+@app.command("list")
+def list_keys(
+    issuer: Annotated[str | None, typer.Option("--issuer", "-i", help="Only this issuer's keys.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show every key: its state, since when, and what it is for."""
+    with open_calls(home) as calls:
+        answer = calls.keys(issuer)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_table(answer["keys"])
+
+
+@app.command()
+def create(
+    issuer: Issuer = DEFAULT,
+    algorithm: Annotated[str | None, typer.Option("--algorithm", "-a", help="For a new issuer, e.g. ES256.")] = None,
+    reason: Why = "routine",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Open a new issuer with an active and a standby key, or give an open one the standby it lacks."""
+    with open_calls(home, create=True) as calls:
+        answer = calls.create(issuer, algorithm=algorithm, reason=reason)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_table(answer["keys"])
+
+
+@app.command()
+def rotate(
+    issuer: Issuer = DEFAULT, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+) -> None:
+    """The standby key becomes active, the active one verifies only, a new standby is published."""
+    with open_calls(home) as calls:
+        _print_rotation(calls.rotate(issuer, reason=reason, force=force), as_json)
+
+
+@app.command("emergency-rotate")
+def emergency_rotate(
+    reason: Must,
+    issuer: Issuer = DEFAULT,
+    key_id: Annotated[str | None, typer.Option("--kid", help="Refuse unless this is the active key.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke the active key at once and sign with the standby: for a key that leaked."""
+    with open_calls(home) as calls:
+        _print_rotation(calls.emergency_rotate(issuer, key_id=key_id, reason=reason), as_json)
+
+
+@app.command()
+def activate(
+    kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+) -> None:
+    """Make a standby key the one that signs."""
+    _move("activate", kid, reason, force, home, as_json)
+
+
+@app.command()
+def retire(kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False) -> None:
+    """Stop publishing a key whose last tokens have expired; restore undoes it."""
+    _move("retire", kid, reason, force, home, as_json)
+
+
+@app.command()
+def restore(kid: KeyId, reason: Why = "routine", home: Home = None, as_json: Json = False) -> None:
+    """Publish a retired key again."""
+    _move("restore", kid, reason, False, home, as_json)
+
+
+@app.command()
+def revoke(kid: KeyId, reason: Must, home: Home = None, as_json: Json = False) -> None:
+    """Refuse a key for ever, with every token it signed; the active one needs emergency-rotate."""
+    _move("revoke", kid, reason, False, home, as_json)
+
+
+@app.command()
+def destroy(
+    kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+) -> None:
+    """Delete the private half of a retired key for good."""
+    _move("destroy", kid, reason, force, home, as_json)
+
+
+def _move(verb: str, kid: str, reason: str, force: bool, home: Home, as_json: bool) -> None:
+    with open_calls(home) as calls:
+        key = calls.move(verb, kid, reason=reason, force=force)
+    if as_json:
+        print_json(key)
+    else:
+        _print_table([key])
+
+
+def _print_rotation(rotation: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(rotation)
+    else:
+        _print_table([rotation[name] for name in ("active", "standby", "previous") if rotation.get(name)])
+
+
+def _print_table(keys: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("ISSUER", "ALG", "STATE", "SINCE (UTC)", "LAST SIGNED (UTC)", "KID"):
+        table.add_column(heading, no_wrap=True, overflow="fold" if heading == "KID" else "ellipsis")
+    for key in keys:
+        state = key["state"]
+        shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
+        since, signed = key.get(_SINCE[state], ""), key.get("last_signed_at", "")
+        kid = key.get("key_id", "(not made yet)")
+        table.add_row(key["issuer"], key["algorithm"], shown, _short(since), _short(signed), kid)
+    Console(soft_wrap=True).print(table)
+
+
+def _short(at: str) -> str:
+    return at.replace("T", " ").removesuffix("Z")

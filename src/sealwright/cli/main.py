@@ -1,0 +1,60 @@
+"""The command: verbs, and errors as exit codes.
+
+0 done or accepted, 1 rejected, 2 wrong usage, 3 undecided or unavailable, 4 refused, 5 backend, 6 configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from sealwright import __version__
+from sealwright.cli import inspect, jwks, keys, sign, up, verify
+from sealwright.cli.options import print_json
+from sealwright.errors import Reason, SealwrightError
+
+EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Sealwright: signing keys, and the JSON Web Signatures they make.",
+)
+app.command()(up.up)
+app.command()(sign.sign)
+app.command()(verify.verify)
+app.command()(inspect.inspect)
+app.add_typer(keys.app, name="keys")
+app.add_typer(jwks.app, name="jwks")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    sys.stdout.write(f"sealwright {__version__}\n")
+
+
+def main() -> None:
+    """Run one verb; every failure ends in one clear line and an exit code, never in a traceback."""
+    try:
+        app()
+    except SealwrightError as error:
+        sys.exit(_report(error.reason, error.message, error.exit_code))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 the last fence before a person
+        message = f"an unexpected {type(error).__name__}: please report it with the command that you ran"
+        sys.exit(_report(Reason.SERVICE_FAULT, message, EXIT_FAULT))
+
+
+def _report(reason: Reason, message: str, exit_code: int) -> int:
+    if "--json" in sys.argv:
+        print_json({"reason": reason, "message": message, "exit_code": exit_code})
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("error:", style="bold red", end=" ")
+    console.print(f"{message} ({reason})", markup=False)
+    return exit_code

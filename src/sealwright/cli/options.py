@@ -1,0 +1,70 @@
+"""Options that several verbs share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sealwright.errors import Reason, RejectedError
+from sealwright.jose import strict_json
+from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
+
+MAXIMUM_INPUT_BYTES = 64 * 1024 * 1024
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+Home = Annotated[
+    Path | None, typer.Option("--home", help="The data folder (SEALWRIGHT_HOME).", show_default="./sealwright-data")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Issuer = Annotated[str, typer.Option("--issuer", "-i", help="The name of the issuer.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.")]
+Force = Annotated[bool, typer.Option("--force", help="Override a guard; needs --reason and is audited.")]
+DEFAULT = DEFAULT_ISSUER
+
+
+def home_of(given: Path | None) -> Path:
+    return ServiceSettings.load(home=given).home
+
+
+def read_bytes(source: str) -> bytes:
+    """A file, or standard input for "-". Raises RejectedError ``request.malformed``."""
+    try:
+        if source == "-":
+            data = sys.stdin.buffer.read(MAXIMUM_INPUT_BYTES + 1)
+        else:
+            with Path(source).open("rb") as file:
+                data = file.read(MAXIMUM_INPUT_BYTES + 1)
+    except OSError as error:
+        message = f"cannot read {source}: {error.strerror}"
+        raise RejectedError(Reason.REQUEST_MALFORMED, message) from error
+    if len(data) > MAXIMUM_INPUT_BYTES:
+        raise RejectedError(Reason.REQUEST_TOO_LARGE, f"the input is larger than {MAXIMUM_INPUT_BYTES} bytes")
+    return data
+
+
+def read_token(source: str) -> bytes:
+    """A token from a file or standard input, without the white space around it."""
+    return read_bytes(source).strip()
+
+
+def read_claims(text: str) -> dict[str, Any]:
+    """A JSON object given in place, as @FILE, or as - for standard input."""
+    data = read_bytes(text.removeprefix("@")) if text == "-" or text.startswith("@") else text.encode()
+    return strict_json.parse_object(data)
+
+
+def read_seconds(text: str) -> float:
+    """ "90", "90s", "15m", "2h" or "1d" in seconds. Raises RejectedError ``request.malformed``."""
+    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
+    if match is None:
+        raise RejectedError(Reason.REQUEST_MALFORMED, "a duration is written like 90s, 15m, 2h or 1d")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
