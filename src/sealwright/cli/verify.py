@@ -11,6 +11,7 @@ from rich.console import Console
 from sealwright.cli.options import Home, Json, print_json, read_bytes, read_token
 from sealwright.cli.session import open_calls
 from sealwright.errors import Reason, RejectedError
+from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import KeySource
@@ -58,8 +59,8 @@ def verify(
 def _policy(issuer: str | None, audience: str, algorithms: list[str] | None) -> VerificationPolicy:
     if issuer is None:
         raise RejectedError(Reason.REQUEST_MALFORMED, "--jwks needs --issuer: whose tokens do these keys verify?")
-    allowed = {"algorithms": frozenset(algorithms)} if algorithms else {}
-    return VerificationPolicy(issuer=issuer, audience=audience, **allowed)
+    allowed = frozenset(algorithms) if algorithms else ASYMMETRIC
+    return VerificationPolicy(issuer=issuer, audience=audience, algorithms=allowed)
 
 
 def _decide_alone(token: bytes, policy: VerificationPolicy, jwks: str, scopes: list[str]) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""Fixtures of the scenarios; the classes behind them are in running_service."""
+
+from running_service import service, start_service
+
+__all__ = ["service", "start_service"]

@@ -1,0 +1,94 @@
+"""sealwright-verifier as a live process: it decides, and it has loaded nothing that holds keys."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_service import HTTP, Answer, RunningService, clean_environment
+
+COMMAND = str(Path(sys.executable).with_name("sealwright-verifier"))
+FORBIDDEN = ("sealwright.keys", "sqlalchemy", "alembic", "pkcs11", "boto3", "botocore", "google", "azure", "hvac")
+
+
+class Sidecar:
+    """The program, reporting each module that it imports (PYTHONPROFILEIMPORTTIME writes them to stderr)."""
+
+    def __init__(self, service: RunningService, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        issuer = f"{service.url}/issuers/default"
+        self.log = log
+        settings = {
+            "SEALWRIGHT_VERIFIER_PORT": self.url.rsplit(":", 1)[1],
+            "SEALWRIGHT_VERIFIER_ISSUER": issuer,
+            "SEALWRIGHT_VERIFIER_AUDIENCE": "orders",
+            "SEALWRIGHT_VERIFIER_JWKS_URL": f"{issuer}/.well-known/jwks.json",
+            "SEALWRIGHT_VERIFIER_TYP": "at+jwt",
+            "PYTHONPROFILEIMPORTTIME": "1",
+        }
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [COMMAND], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=clean_environment() | settings
+            )
+        for _ in range(300):
+            try:
+                if self.request("GET", "/healthz").status == 200:
+                    return
+            except OSError:
+                pass
+            except Exception as error:  # noqa: BLE001 urllib3's own tree, while nobody listens yet
+                assert self.process.poll() is None, (error, log.read_text())
+            time.sleep(0.05)
+        raise AssertionError(log.read_text())
+
+    def request(self, method: str, path: str, body: object = None) -> Answer:
+        content = None if body is None else json.dumps(body).encode()
+        return Answer(HTTP.request(method, self.url + path, body=content))
+
+    def modules(self) -> set[str]:
+        lines = (line for line in self.log.read_text().splitlines() if line.startswith("import time:"))
+        return {line.rsplit("|", 1)[1].strip() for line in lines}
+
+
+@pytest.fixture(scope="module")
+def sidecar(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    running = Sidecar(service, tmp_path_factory.mktemp("sidecar") / "log")
+    yield running
+    running.process.terminate()
+    running.process.wait(20)
+
+
+def test_the_sidecar_decides_over_the_services_tokens(service: RunningService, sidecar: Sidecar) -> None:
+    token = service.token()
+    accepted = sidecar.request("POST", "/v1/verify", {"token": token}).json()
+    assert (accepted["outcome"], accepted["claims"]["sub"]) == ("accepted", "alice")
+    for other in (service.token(audience="bills"), token[:-4] + "AAAA", "garbage"):
+        assert sidecar.request("POST", "/v1/verify", {"token": other}).json()["outcome"] == "rejected"
+    wrong = sidecar.request("POST", "/v1/verify", {"token": token, "audience": "bills"})
+    assert (wrong.status, wrong.json()["reason"]) == (400, "request.malformed")
+
+
+def test_the_live_process_has_loaded_neither_stored_keys_nor_any_driver(
+    service: RunningService, sidecar: Sidecar
+) -> None:
+    sidecar.request("POST", "/v1/verify", {"token": service.token()})
+    sidecar.request("GET", "/metrics")
+    loaded = sidecar.modules()
+    assert "sealwright.trust.verifier" in loaded
+    assert "sealwright.services.verifier_service.app" in loaded
+    assert not {name for name in loaded if name.startswith(FORBIDDEN)}
+
+
+def test_wrong_settings_end_in_one_line_and_exit_code_6() -> None:
+    done = subprocess.run([COMMAND], capture_output=True, text=True, timeout=30, check=False, env=clean_environment())
+    assert done.returncode == 6
+    assert "JWKS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
