@@ -1,0 +1,57 @@
+"""Flight: one fetch that every waiting caller shares, sync or async."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
+
+from sealwright.errors import Reason, UnavailableError
+from sealwright.trust.key_snapshot import FetchedKeys
+
+Cause = Literal["cold", "ahead", "expired", "unknown_kid", "asked"]
+Fetch = Callable[[str | None], FetchedKeys]  # takes the ETag we have; raises UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One fetch. ``landed`` gives None when it brought an answer, else why it did not."""
+
+    number: int
+    cause: Cause
+    landed: Future[UnavailableError | None]
+
+
+def attempt(fetch: Fetch, etag: str | None) -> FetchedKeys | UnavailableError:
+    """Run one fetch. A set without a single usable key is a failure: it would lock everyone out."""
+    try:
+        fetched = fetch(etag)
+        if fetched.keys is None and etag is None:
+            return malformed("the key source said that nothing changed, unasked")
+        if fetched.keys is not None and len(fetched.keys) == 0:
+            return malformed("the key source published no usable key")
+        return fetched
+    except UnavailableError as error:
+        return _without_frames(error)
+    except Exception as error:  # noqa: BLE001 - a bug in a fetcher must not end the thread or strand the callers
+        failure = unavailable("the key source could not be read")
+        failure.__cause__ = error
+        return _without_frames(failure)
+
+
+def unavailable(message: str, detail: str | None = None) -> UnavailableError:
+    return UnavailableError(Reason.SOURCE_UNAVAILABLE, message, detail=detail)
+
+
+def malformed(message: str, detail: str | None = None) -> UnavailableError:
+    return UnavailableError(Reason.SOURCE_MALFORMED, message, detail=detail)
+
+
+def _without_frames(failure: UnavailableError) -> UnavailableError:
+    """Frames of the fetching thread would keep its cache alive, in a cycle that only the collector ends."""
+    chain: list[BaseException] = [failure]
+    for error in chain:
+        error.__traceback__ = None
+        chain.extend(e for e in (error.__cause__, error.__context__) if e is not None and e not in chain)
+    return failure

@@ -1,0 +1,73 @@
+"""Issuers: the configured issuers, and which of them a token claims to be from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sealwright.errors import ConfigurationError, Reason, RejectedError
+from sealwright.jose.algorithms import ALGORITHMS, algorithm
+from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES, UnverifiedJWS
+from sealwright.jose.header import Header
+from sealwright.jose.jwk import SecretJWK
+from sealwright.trust.key_source import KeySource, VerificationKey
+from sealwright.trust.policy import IGNORE_ISSUER, VerificationPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """One issuer's rules and where its keys come from. Nothing is shared between issuers."""
+
+    policy: VerificationPolicy
+    source: KeySource
+    _names: frozenset[str] = field(init=False, repr=False)  # the "alg" names that its tokens may carry
+
+    def __post_init__(self) -> None:
+        names = frozenset().union(*(ALGORITHMS[name].accepts for name in self.policy.algorithms))
+        object.__setattr__(self, "_names", names)
+
+    def check_header(self, header: Header) -> None:
+        """Raises RejectedError ``algorithm.unknown``, ``algorithm.not_allowed`` or ``header.type``."""
+        if algorithm(header.algorithm).name not in self._names:
+            raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the token's algorithm is not allowed here")
+        if self.policy.typ is not None:
+            header.check_type(self.policy.typ)
+
+    def bind(self, key: VerificationKey) -> VerificationKey:
+        """The key with its one algorithm, which the policy allows. Raises as ``PublicJWK.bound_to``."""
+        if not isinstance(key, SecretJWK):
+            return key.bound_to(self.policy.algorithms)
+        if key.algorithm.name not in self.policy.algorithms:
+            raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the key's algorithm is not allowed here")
+        return key
+
+
+class Issuers:
+    """Matches configured issuers only. Raises ConfigurationError ``settings.invalid`` for a set that is ambiguous."""
+
+    def __init__(self, trusted: Iterable[TrustedIssuer]) -> None:
+        self._trusted = tuple(trusted)
+        self._by_name = {one.policy.issuer: one for one in self._trusted}
+        self._any = self._by_name.get(IGNORE_ISSUER)
+        if not self._trusted or len(self._by_name) != len(self._trusted):
+            raise ConfigurationError(Reason.SETTINGS_INVALID, "give at least one issuer, and each of them once")
+        if self._any is not None and len(self._trusted) > 1:
+            raise ConfigurationError(Reason.SETTINGS_INVALID, "IGNORE_ISSUER stands alone: nothing else could match")
+        self.maximum_token_bytes = min(
+            MAXIMUM_TOKEN_BYTES, max(one.policy.maximum_token_bytes for one in self._trusted)
+        )
+
+    def match(self, token: UnverifiedJWS) -> TrustedIssuer:
+        """The issuer whose name is exactly the unverified "iss": a hint, which the claim rules check again later.
+
+        Raises RejectedError ``issuer.missing`` or ``issuer.unknown``.
+        """
+        if self._any is not None:
+            return self._any
+        found = self._by_name.get(token.issuer_hint())
+        if found is None:
+            raise RejectedError(Reason.ISSUER_UNKNOWN, "the token's issuer is not one that is trusted here")
+        return found
+
+    def __iter__(self) -> Iterator[TrustedIssuer]:
+        return iter(self._trusted)

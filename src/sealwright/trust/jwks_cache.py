@@ -1,0 +1,168 @@
+"""JwksCache: find a key at once while one is known; share a flight, within a budget, when it is not.
+
+A caller looks, and gets a key, a refusal, or a flight to wait for; after the flight it looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import Reason, RejectedError, UnavailableError
+from sealwright.events import Observer
+from sealwright.jose.jwk import PublicJWK
+from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.flight import Cause, Fetch, Flight, unavailable
+from sealwright.trust.key_snapshot import KeySnapshot
+from sealwright.trust.refetch_budget import RefetchBudget
+from sealwright.trust.refresher import Refresher
+from sealwright.trust.unknown_keys import UnknownKeys
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How a source is doing. Ages and times to come in seconds; ``unusable`` counts the skipped keys."""
+
+    age_s: float | None
+    fresh: bool
+    usable: bool
+    keys: int
+    unusable: int
+    last_error: Reason | None
+    next_refresh_s: float | None
+
+
+class JwksCache:
+    """The keys of one source in one process. ``timeout_s`` is the longest wait of a caller."""
+
+    def __init__(
+        self,
+        source: str,
+        fetch: Fetch,
+        *,
+        timeout_s: float,
+        settings: CacheSettings | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        observer: Observer | None = None,
+        seed: KeySnapshot | None = None,
+    ) -> None:
+        self._timeout_s, self._clock = timeout_s, clock
+        self._settings = settings = settings or CacheSettings()
+        self._unknown = UnknownKeys(settings.unknown_kids_remembered, settings.unknown_kid_memory_s)
+        self._budget = RefetchBudget(settings.unknown_kid_burst, settings.unknown_kid_interval_s)
+        self._refresher = Refresher(
+            source,
+            fetch,
+            settings=settings,
+            clock=clock,
+            observer=observer,
+            changed=self._unknown.forget_all,
+            seed=seed,
+        )
+
+    @property
+    def snapshot(self) -> KeySnapshot | None:
+        return self._refresher.snapshot
+
+    def find(self, key_id: str | None) -> PublicJWK:
+        """The key of this kid; waits only when it is not known. Raises as ``KeySource`` says."""
+        asked, until = self._refresher.started, self._patience_until()
+        while isinstance(found := self._look(key_id, asked), Flight):
+            _check_landed(_wait(found, until))
+        return found
+
+    async def afind(self, key_id: str | None) -> PublicJWK:
+        """``find`` for an event loop: never blocks it, and waits for the same flights."""
+        asked, until = self._refresher.started, self._patience_until()
+        while isinstance(found := self._look(key_id, asked), Flight):
+            _check_landed(await _await(found, until))
+        return found
+
+    def refresh(self, cause: Cause = "asked") -> None:
+        """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
+        flight = self._refresher.board(cause)
+        assert flight is not None
+        _check_landed(_wait(flight, SYSTEM_CLOCK.monotonic() + self._timeout_s))
+
+    def run(self) -> None:
+        """Start refreshing ahead before the first flight."""
+        self._refresher.run()
+
+    def status(self) -> SourceStatus:
+        held, now, refresher = self.snapshot, self._clock.monotonic(), self._refresher
+        return SourceStatus(
+            age_s=now - held.fetched_at if held else None,
+            fresh=held is not None and held.is_fresh(now),
+            usable=held is not None and held.is_usable(now),
+            keys=len(held.keys) if held else 0,
+            unusable=len(held.keys.unusable) if held else 0,
+            last_error=refresher.last_error,
+            next_refresh_s=max(0.0, refresher.due_at - now) if refresher.started or held else None,
+        )
+
+    def close(self) -> None:
+        self._refresher.close(self._timeout_s)
+
+    def _look(self, key_id: str | None, asked: int) -> PublicJWK | Flight:
+        now, held = self._clock.monotonic(), self._refresher.snapshot
+        if held is None or not held.is_usable(now):
+            return _boarded(self._refresher.board("expired" if held else "cold"))
+        if now >= held.refresh_at:
+            self._refresher.nudge()
+        if key_id is None or key_id in held.keys:
+            return held.keys.find(key_id)
+        return self._look_for_unknown(key_id, held, asked, now)
+
+    def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> Flight:
+        """A flight that may bring the kid. Only an answer fetched after the caller asked proves it absent."""
+        if self._refresher.confirmed > asked:
+            self._unknown.remember(key_id, now)
+            raise _not_found()
+        fresh = held.is_fresh(now)
+        if fresh and self._unknown.remembers(key_id, now):
+            raise _not_found()
+        return _boarded(
+            self._refresher.board(
+                "unknown_kid" if fresh else "expired",
+                permit=lambda: not fresh or self._budget.reserve(now),
+            )
+        )
+
+    def _patience_until(self) -> float:
+        """Waiting takes real time, also where ``clock`` only moves when told to."""
+        held = self._refresher.snapshot
+        usable = held is not None and held.is_usable(self._clock.monotonic())
+        wait_s = min(self._timeout_s, self._settings.unknown_kid_wait_s) if usable else self._timeout_s
+        return SYSTEM_CLOCK.monotonic() + wait_s
+
+
+def _boarded(flight: Flight | None) -> Flight:
+    if flight is None:
+        raise _not_found()
+    return flight
+
+
+def _wait(flight: Flight, until: float) -> UnavailableError | None:
+    try:
+        return flight.landed.result(max(0.0, until - SYSTEM_CLOCK.monotonic()))
+    except TimeoutError:
+        return unavailable("the key source did not answer in time")
+
+
+async def _await(flight: Flight, until: float) -> UnavailableError | None:
+    try:
+        landed = asyncio.wrap_future(flight.landed)
+        return await asyncio.wait_for(landed, max(0.0, until - SYSTEM_CLOCK.monotonic()))
+    except TimeoutError:
+        return unavailable("the key source did not answer in time")
+
+
+def _check_landed(failure: UnavailableError | None) -> None:
+    """The failure is shared by all who waited, so each raises an error of its own."""
+    if failure is not None:
+        raise unavailable("the key source gave no keys", failure.detail) from failure
+
+
+def _not_found() -> RejectedError:
+    return RejectedError(Reason.KEY_NOT_FOUND, "no key with the token's kid is known")

@@ -1,0 +1,167 @@
+"""Refresher: one flight at a time, ahead of expiry, paced by backoff; it publishes what the flight brings.
+
+The lock guards a few fields and is never held over I/O: readers take ``snapshot`` without it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+
+from sealwright.clock import Clock
+from sealwright.errors import Reason, UnavailableError
+from sealwright.events import KeySourceRefreshed, Observer
+from sealwright.trust.backoff import Backoff
+from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.flight import Cause, Fetch, Flight, attempt, unavailable
+from sealwright.trust.key_snapshot import FetchedKeys, KeySnapshot, same_keys
+from sealwright.trust.refresh_thread import RefreshThread
+
+
+class Refresher:
+    """``started`` counts flights; ``confirmed`` is the number of the last one that brought an answer."""
+
+    def __init__(
+        self,
+        source: str,
+        fetch: Fetch,
+        *,
+        settings: CacheSettings,
+        clock: Clock,
+        observer: Observer | None,
+        changed: Callable[[], None],
+        seed: KeySnapshot | None = None,
+    ) -> None:
+        self.snapshot = seed
+        self.started = self.confirmed = 0
+        self.last_error: Reason | None = None
+        self._source, self._fetch, self._changed = source, fetch, changed
+        self._settings, self._clock, self._observer = settings, clock, observer
+        self._backoff = Backoff(settings.backoff_first_s, settings.backoff_maximum_s, settings.backoff_jitter_ratio)
+        self._lock = threading.Lock()
+        self._flight: Flight | None = None
+        self._thread: RefreshThread | None = None
+        self._closed = False
+
+    @property
+    def due_at(self) -> float:
+        """When the thread will fetch unasked; backoff wins over everything."""
+        return max(self.snapshot.refresh_at if self.snapshot else self._backoff.until, self._backoff.until)
+
+    def board(self, cause: Cause, permit: Callable[[], bool] = lambda: True) -> Flight | None:
+        """The flight in the air, or a new one when ``permit`` (asked under the lock) allows; else None.
+
+        Raises UnavailableError while a failed source is left alone, and after close().
+        """
+        with self._lock:
+            if self._flight is not None:
+                return self._flight
+            if self._closed:
+                raise unavailable("the key source is closed")
+            if self._clock.monotonic() < self._backoff.until:
+                raise unavailable("the key source failed a moment ago")
+            return self._start(cause) if permit() else None
+
+    def nudge(self) -> None:
+        """Let the thread refresh if that is due; never waits and never raises."""
+        if self._flight is None and not self._closed and self._clock.monotonic() >= self.due_at:
+            with suppress(UnavailableError):
+                self.board(self._due_cause())
+
+    def run(self) -> None:
+        """Start the thread before the first flight, so that a seeded snapshot is refreshed in time."""
+        with self._lock, suppress(UnavailableError):
+            self._running_thread()
+
+    def work(self) -> float | None:
+        flight = self._next_flight()
+        if flight is not None:
+            self._fly(flight)
+        return None if self._closed else max(0.0, self.due_at - self._clock.monotonic())
+
+    def close(self, timeout_s: float) -> None:
+        with self._lock:
+            self._closed, flight, self._flight = True, self._flight, None
+        if flight is not None:
+            flight.landed.set_result(unavailable("the key source was closed"))
+        if self._thread is not None:
+            self._thread.wake()
+            self._thread.join(timeout_s)
+
+    def _start(self, cause: Cause) -> Flight:
+        thread = self._running_thread()
+        self.started += 1
+        self._flight = Flight(self.started, cause, Future())
+        self._flight.landed.set_running_or_notify_cancel()  # a caller who gives up must not cancel it for the others
+        thread.wake()
+        return self._flight
+
+    def _running_thread(self) -> RefreshThread:
+        if self._thread is None:
+            try:
+                self._thread = RefreshThread(self)
+            except RuntimeError as error:
+                raise unavailable("no thread could be started to fetch keys") from error
+        return self._thread
+
+    def _next_flight(self) -> Flight | None:
+        self.nudge()
+        return self._flight
+
+    def _due_cause(self) -> Cause:
+        if self.snapshot is None:
+            return "cold"
+        return "ahead" if self.snapshot.is_fresh(self._clock.monotonic()) else "expired"
+
+    def _fly(self, flight: Flight) -> None:
+        began, before = self._clock.monotonic(), self.snapshot
+        answer = attempt(self._fetch, before.etag if before else None)
+        changed = self._land(flight, answer, began, before)
+        if changed is None:
+            return
+        failure = answer if isinstance(answer, UnavailableError) else None
+        flight.landed.set_result(failure)
+        self._observe(flight, failure, changed, began)
+
+    def _land(
+        self, flight: Flight, answer: FetchedKeys | UnavailableError, began: float, before: KeySnapshot | None
+    ) -> bool | None:
+        """Publish the answer; whether the keys changed, None when the source was closed meanwhile."""
+        with self._lock:
+            if self._flight is not flight:
+                return None
+            changed = self._take(flight, answer, began, before)
+            self._flight = None
+        if changed:
+            self._changed()
+        return changed
+
+    def _take(
+        self, flight: Flight, answer: FetchedKeys | UnavailableError, began: float, before: KeySnapshot | None
+    ) -> bool:
+        if isinstance(answer, UnavailableError):
+            self.last_error = answer.reason
+            self._backoff.failed(self._clock.monotonic())
+            return False
+        self.snapshot = KeySnapshot.after(before, answer, began, self._settings)
+        self.confirmed, self.last_error = flight.number, None
+        self._backoff.succeeded()
+        return before is None or not same_keys(before.keys, self.snapshot.keys)
+
+    def _observe(self, flight: Flight, failure: UnavailableError | None, changed: bool, began: float) -> None:
+        if self._observer is None:
+            return
+        held = self.snapshot
+        event = KeySourceRefreshed(
+            source=self._source,
+            cause=flight.cause,
+            outcome="failed" if failure else "changed" if changed else "unchanged",
+            keys=len(held.keys) if held else 0,
+            unusable=len(held.keys.unusable) if held else 0,
+            duration_s=self._clock.monotonic() - began,
+            reason=failure.reason if failure else None,
+        )
+        with suppress(Exception):
+            self._observer.observe(event)

@@ -1,0 +1,110 @@
+"""RemoteJWKSet: the public keys of an issuer, fetched from its JWKS URL and kept fresh."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Self
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import ConfigurationError, Reason
+from sealwright.events import Observer
+from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.jwks_cache import JwksCache, SourceStatus
+from sealwright.trust.key_snapshot import KeySnapshot
+from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.sources.jwks_fetcher import JwksFetcher
+from sealwright.trust.sources.key_address import KeyAddress
+
+
+class RemoteJWKSet:
+    """A KeySource over a URL. Making one does no I/O; the first find starts a daemon thread that does it all.
+
+    ``timeout_s`` is the deadline of one whole fetch and the longest wait of a caller. ``tls`` replaces the
+    machine's certificate authorities. Raises ConfigurationError ``settings.invalid`` for a URL that is not https
+    (http is for loopback hosts), hides a user name, or leads to a link-local or metadata address.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 5.0,
+        settings: CacheSettings | None = None,
+        tls: ssl.SSLContext | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        observer: Observer | None = None,
+    ) -> None:
+        if not 0 < timeout_s <= 60:
+            raise ConfigurationError(Reason.SETTINGS_INVALID, "the timeout must lie between 0 and 60 s")
+        self.url = url
+        self._address = KeyAddress.parse(url)
+        self._timeout_s, self._tls = timeout_s, tls
+        self._settings, self._clock, self._observer = settings, clock, observer
+        self._closed = False
+        self._by_process: dict[int, tuple[JwksFetcher, JwksCache]] = {os.getpid(): self._made(None)}
+
+    def find(self, key_id: str | None) -> VerificationKey:
+        return self._cache.find(key_id)
+
+    async def afind(self, key_id: str | None) -> VerificationKey:
+        return await self._cache.afind(key_id)
+
+    def refresh(self) -> SourceStatus:
+        """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
+        self._cache.refresh()
+        return self.status()
+
+    def status(self) -> SourceStatus:
+        return self._cache.status()
+
+    def close(self) -> None:
+        """End the thread and any fetch; every later find that needs the network raises UnavailableError."""
+        self._closed = True
+        fetcher, cache = self._here()
+        fetcher.close()
+        cache.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"RemoteJWKSet({self.url!r})"
+
+    @property
+    def _cache(self) -> JwksCache:
+        return self._here()[1]
+
+    def _here(self) -> tuple[JwksFetcher, JwksCache]:
+        """The cache of this process: threads, locks and flights do not survive a fork, the keys do."""
+        return self._by_process.get(os.getpid()) or self._after_fork()
+
+    def _after_fork(self) -> tuple[JwksFetcher, JwksCache]:
+        inherited = self._by_process.copy().popitem()[1][1].snapshot
+        # One call of the interpreter, so that all threads of the child get the same cache without a lock.
+        fetcher, cache = mine = self._by_process.setdefault(os.getpid(), self._made(inherited))
+        for other in list(self._by_process):
+            if other != os.getpid():
+                self._by_process.pop(other, None)
+        if self._closed:
+            fetcher.close()
+            cache.close()
+        else:
+            cache.run()
+        return mine
+
+    def _made(self, seed: KeySnapshot | None) -> tuple[JwksFetcher, JwksCache]:
+        fetcher = JwksFetcher(self._address, timeout_s=self._timeout_s, tls=self._tls)
+        cache = JwksCache(
+            self.url,
+            fetcher.fetch,
+            timeout_s=self._timeout_s,
+            settings=self._settings,
+            clock=self._clock,
+            observer=self._observer,
+            seed=seed,
+        )
+        return fetcher, cache

@@ -1,0 +1,179 @@
+"""Verifier: is this token acceptable here, and if not, why? Raising or answering, sync or async."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Self
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
+from sealwright.events import Observer, TokenDecided
+from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.jose.jwk import PublicJWK, SecretJWK
+from sealwright.jose.jwk_set import JWKSet
+from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.issuers import Issuers, TrustedIssuer
+from sealwright.trust.key_source import KeySource
+from sealwright.trust.pipeline import Pipeline, Trail
+from sealwright.trust.policy import Ignore, VerificationPolicy
+from sealwright.trust.revocation import RevocationList
+from sealwright.trust.sources.shared_secret import SharedSecret
+from sealwright.trust.sources.static import StaticKeys
+
+Keys = KeySource | JWKSet | PublicJWK | SecretJWK
+
+
+class Verifier:
+    """Verifies the tokens of one issuer (``issuer``, ``audience``, ``keys``) or of several (``issuers``).
+
+    Issuer and audience must be given, or IGNORE_ISSUER and IGNORE_AUDIENCE. ``algorithms`` defaults to every
+    asymmetric one, and for a secret to its own. Times in seconds. Raises ConfigurationError ``settings.invalid``.
+
+    >>> from sealwright.jose.jwk import PrivateJWK
+    >>> key = PrivateJWK.generate("ES256")
+    >>> Verifier(issuer="https://id.example", audience="orders", keys=key.public).decide("a.b.c").reason.value
+    'token.encoding'
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str | Ignore | None = None,
+        audience: str | Collection[str] | Ignore | None = None,
+        keys: Keys | None = None,
+        issuers: Sequence[TrustedIssuer] = (),
+        algorithms: Collection[str] | None = None,
+        typ: str | None = None,
+        leeway_s: float = 60.0,
+        require_expiry: bool = True,
+        maximum_age_s: float | None = None,
+        maximum_lifetime_s: float | None = None,
+        required_claims: Collection[str] = (),
+        required_scopes: Collection[str] = (),
+        maximum_token_bytes: int = 64 * 1024,
+        revocation: RevocationList | None = None,
+        observer: Observer | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if not issuers:
+            if issuer is None or audience is None or keys is None:
+                raise _wrong("give issuer, audience and keys; IGNORE_ISSUER and IGNORE_AUDIENCE skip a check")
+            policy = VerificationPolicy(
+                issuer=issuer,
+                audience=audience,
+                algorithms=_names(algorithms) or _default_algorithms(keys),
+                typ=typ,
+                leeway_s=leeway_s,
+                require_expiry=require_expiry,
+                maximum_age_s=maximum_age_s,
+                maximum_lifetime_s=maximum_lifetime_s,
+                required_claims=frozenset(required_claims),
+                required_scopes=frozenset(required_scopes),
+                maximum_token_bytes=maximum_token_bytes,
+            )
+            issuers = [TrustedIssuer(policy, _source(keys))]
+        elif (issuer, audience, keys) != (None, None, None):
+            raise _wrong("give either issuers, or issuer, audience and keys")
+        self._pipeline = Pipeline(Issuers(issuers), revocation, clock)
+        self._observer = observer
+
+    def verify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
+        """The claims of an acceptable token. Raises RejectedError, or UnavailableError when it cannot be decided."""
+        return _opened(self.decide(token, scopes=scopes))
+
+    async def averify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
+        """``verify`` for an event loop."""
+        return _opened(await self.adecide(token, scopes=scopes))
+
+    def decide(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Decision:
+        """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had."""
+        trail = self._trail()
+        try:
+            issuer, unverified = self._pipeline.before_key(token, trail)
+            key = issuer.source.find(unverified.header.key_id)
+            decision = Decision("accepted", self._pipeline.after_key(issuer, unverified, key, trail, scopes))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
+            decision = _refused(error)
+        self._observe(decision, trail)
+        return decision
+
+    async def adecide(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Decision:
+        """``decide`` for an event loop: known keys are found at once, others are awaited."""
+        trail = self._trail()
+        try:
+            issuer, unverified = self._pipeline.before_key(token, trail)
+            key = await issuer.source.afind(unverified.header.key_id)
+            decision = Decision("accepted", self._pipeline.after_key(issuer, unverified, key, trail, scopes))
+        except Exception as error:  # noqa: BLE001 - as in decide
+            decision = _refused(error)
+        self._observe(decision, trail)
+        return decision
+
+    def close(self) -> None:
+        """Close the key sources."""
+        for issuer in self._pipeline.issuers:
+            issuer.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _trail(self) -> Trail:
+        return Trail() if self._observer is None else Trail(self._pipeline.clock.monotonic())
+
+    def _observe(self, decision: Decision, trail: Trail) -> None:
+        if self._observer is None:
+            return
+        row = trail.key.algorithm if trail.key else None
+        event = TokenDecided(
+            issuer=trail.issuer.policy.name if trail.issuer else "unknown",
+            algorithm=row.name if row else "unknown",
+            key_id=trail.key.key_id if trail.key else None,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            duration_s=self._pipeline.clock.monotonic() - trail.began,
+        )
+        with suppress(Exception):  # a broken observer changes nothing
+            self._observer.observe(event)
+
+
+def _opened(decision: Decision) -> Verified:
+    if decision.verified is None:
+        assert decision.error is not None
+        raise decision.error
+    return decision.verified
+
+
+def _refused(error: Exception) -> Decision:
+    if isinstance(error, RejectedError):
+        return Decision("rejected", error=error)
+    if not isinstance(error, UnavailableError):
+        fault = UnavailableError(Reason.SOURCE_UNAVAILABLE, "the token could not be checked", detail=repr(type(error)))
+        fault.__cause__ = error
+        error = fault
+    return Decision("undecided", error=error)
+
+
+def _source(keys: Keys) -> KeySource:
+    if isinstance(keys, SecretJWK):
+        return SharedSecret(keys)
+    return StaticKeys(keys) if isinstance(keys, JWKSet | PublicJWK) else keys
+
+
+def _default_algorithms(keys: Keys) -> frozenset[str]:
+    if isinstance(keys, SecretJWK):
+        return frozenset({keys.algorithm.name})
+    return keys.algorithms if isinstance(keys, SharedSecret) else ASYMMETRIC
+
+
+def _names(algorithms: Collection[str] | None) -> frozenset[str]:
+    if isinstance(algorithms, str) or (algorithms is not None and not algorithms):
+        raise _wrong("algorithms must be a non-empty set of known algorithm names")
+    return frozenset(algorithms or ())
+
+
+def _wrong(message: str) -> ConfigurationError:
+    return ConfigurationError(Reason.SETTINGS_INVALID, message)
