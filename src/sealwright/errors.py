@@ -78,6 +78,8 @@ class Reason(StrEnum):
     MOVE_REASON_MISSING = "move.reason_missing"
     GUARD_DWELL = "guard.dwell"
     GUARD_VERIFY_WINDOW = "guard.verify_window"
+    GUARD_RESTORABLE = "guard.restorable"
+    GUARD_STANDBY_EXISTS = "guard.standby_exists"
     GUARD_NO_STANDBY = "guard.no_standby"
     GUARD_NO_ACTIVE_KEY = "guard.no_active_key"
     GUARD_ACTIVE_KEY = "guard.active_key"

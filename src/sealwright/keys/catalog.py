@@ -19,7 +19,10 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """A record one generation later; refused with ``catalog.conflict`` unless the stored one is one earlier."""
+    """A record one generation later; refused with ``catalog.conflict`` unless the stored one is one earlier.
+
+    ``last_signed_at`` is never replaced: only ``record_signature`` writes it.
+    """
 
     record: KeyRecord
 
@@ -56,6 +59,10 @@ class KeyCatalog(Protocol):
 
     def audit(self, *, after: int = 0) -> Iterator[AuditEntry]:
         """Entries with a larger sequence, in order."""
+        ...
+
+    def check_writable(self) -> None:
+        """Raises UnavailableError ``catalog.unavailable`` when the next commit would."""
         ...
 
     def close(self) -> None: ...

@@ -54,3 +54,21 @@ class KeyRecord:
         """The record after one legal move, one generation later. Raises RefusedError ``move.illegal``."""
         check_move(self.state, state)
         return replace(self, state=state, generation=self.generation + 1, **facts)
+
+    def moved_again(self, state: KeyState, **facts: Any) -> KeyRecord:
+        """A second legal move in the same transaction: the generation stays."""
+        check_move(self.state, state)
+        return replace(self, state=state, **facts)
+
+    def changed(self) -> KeyRecord:
+        """The record after a change of its facts alone, one generation later."""
+        return replace(self, generation=self.generation + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """``standby`` is None when the new one could not be made yet; the next start makes it."""
+
+    active: KeyRecord
+    previous: KeyRecord
+    standby: KeyRecord | None

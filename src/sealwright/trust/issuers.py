@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, algorithm
@@ -32,6 +33,10 @@ class TrustedIssuer:
             raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the token's algorithm is not allowed here")
         if self.policy.typ is not None:
             header.check_type(self.policy.typ)
+
+    def name_in(self, claims: Mapping[str, Any]) -> str:
+        """The verified issuer: the configured one, or what the token says where any is accepted."""
+        return self.policy.issuer if isinstance(self.policy.issuer, str) else str(claims.get("iss", ""))
 
     def bind(self, key: VerificationKey) -> VerificationKey:
         """The key with its one algorithm, which the policy allows. Raises as ``PublicJWK.bound_to``."""

@@ -63,12 +63,13 @@ class Pipeline:
         claims = verify_with_key(unverified, bound).json()  # 6
         issuer.policy.rules.check(claims, self.clock.now())  # 7
         check_scopes(claims, scopes)  # 8
-        return Verified(issuer.policy.name, bound.key_id, _name(bound), claims)
+        return Verified(issuer.name_in(claims), bound.key_id, _name(bound), claims)
 
     def _check_revoked(self, issuer: TrustedIssuer, key_id: str | None) -> None:
-        if self.revocation is None or key_id is None:
+        named = issuer.policy.issuer
+        if self.revocation is None or key_id is None or not isinstance(named, str):
             return
-        if self.revocation.key_revoked(issuer.policy.name, key_id):
+        if self.revocation.key_revoked(named, key_id):
             raise RejectedError(Reason.KEY_REVOKED, "the token's key has been revoked")
 
 

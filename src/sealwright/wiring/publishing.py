@@ -48,8 +48,8 @@ class Publications:
         except KeyError:
             raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such issuer") from None
 
-    def max_age_s(self, name: str) -> int:
-        return max_age_s(self._current()[1], name, self._timings, self._clock.now())
+    def max_age_s(self) -> int:
+        return max_age_s(self._timings)
 
     def _current(self) -> tuple[int, list[KeyRecord], dict[str, IssuerKeys]]:
         version = self._catalog.version()

@@ -9,6 +9,7 @@ from typing import Self
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
+from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.jwks_cache import JwksCache, SourceStatus
 from sealwright.trust.key_snapshot import KeySnapshot
@@ -54,6 +55,12 @@ class RemoteJWKSet:
         """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
         self._cache.refresh()
         return self.status()
+
+    def fetch(self) -> JWKSet:
+        """Fetch now and answer with the whole set. Raises UnavailableError as ``refresh``."""
+        self._cache.refresh()
+        held = self._cache.snapshot
+        return held.keys if held else JWKSet()
 
     def status(self) -> SourceStatus:
         return self._cache.status()

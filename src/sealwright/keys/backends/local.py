@@ -1,0 +1,157 @@
+"""Private keys as files, each sealed with AES-256-GCM under one key-encryption key (KEK)."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sealwright.errors import BackendError, ConfigurationError, Reason, RejectedError
+from sealwright.jose import base64url, strict_json
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
+
+KEK_BYTES = 32
+_NONCE_BYTES = 12
+_CHECK_NAME, _SEALED_SUFFIX = "kek-check", ".sealed"
+_CHECK_TEXT = b"sealwright key-encryption key"
+
+
+def parse_kek(text: str) -> bytes:
+    """32 bytes, written as base64url or hex. Raises ConfigurationError ``settings.invalid``; never echoes the value."""
+    with contextlib.suppress(RejectedError, binascii.Error, ValueError):
+        kek = bytes.fromhex(text) if len(text) == 2 * KEK_BYTES else base64url.decode_text(text.rstrip("="))
+        if len(kek) == KEK_BYTES:
+            return kek
+    raise ConfigurationError(
+        Reason.SETTINGS_INVALID, f"the key-encryption key must be {KEK_BYTES} bytes, as base64url or hex"
+    )
+
+
+class LocalBackend:
+    """A KeyBackend in one folder. A KEK that is not the folder's own is refused before anything is written.
+
+    Raises ConfigurationError ``settings.kek_wrong`` or ``settings.folder_unwritable`` when it is made.
+    """
+
+    name = "local"
+
+    def __init__(self, folder: Path, kek: bytes) -> None:
+        self._folder = folder
+        self._cipher = AESGCM(kek)
+        self._open: dict[str, PrivateJWK] = {}  # decrypted once; dropped when destroyed
+        try:
+            self._check_kek()
+        except OSError as error:
+            message = f"the key folder {folder} cannot be used: check its owner, its mode and the disk"
+            raise ConfigurationError(Reason.SETTINGS_FOLDER_UNWRITABLE, message) from error
+
+    def generate(self, handle: str, algorithm: str) -> PublicJWK:
+        found = self.find(handle)
+        if found is not None:
+            return found
+        key = PrivateJWK.generate(algorithm)
+        sealed = self._seal(strict_json.encode_object(key.export_private_dict()), handle)
+        with _translated("store"):
+            _write_whole(self._path(handle), sealed)
+        self._open[handle] = key
+        return key.public
+
+    def find(self, handle: str) -> PublicJWK | None:
+        key = self._load(handle)
+        return key.public if key else None
+
+    def sign(self, handle: str, signing_input: bytes) -> bytes:
+        key = self._load(handle)
+        if key is None:
+            raise BackendError(Reason.BACKEND_KEY_MISSING, "the key backend does not have this key")
+        return key.sign(signing_input)
+
+    def destroy(self, handle: str) -> None:
+        self._open.pop(handle, None)
+        with _translated("destroy"):
+            self._path(handle).unlink(missing_ok=True)
+            _sync_folder(self._folder)
+
+    def _load(self, handle: str) -> PrivateJWK | None:
+        key = self._open.get(handle)
+        if key is None:
+            with _translated("read"):
+                path = self._path(handle)
+                if not path.exists():
+                    return None
+                key = PrivateJWK.from_dict(strict_json.parse_object(self._unseal(path.read_bytes(), handle)))
+            self._open[handle] = key
+        return key
+
+    def _check_kek(self) -> None:
+        check = self._folder / _CHECK_NAME
+        if check.exists():
+            with contextlib.suppress(InvalidTag):
+                if self._unseal(check.read_bytes(), _CHECK_NAME) == _CHECK_TEXT:
+                    return
+            raise _kek_wrong(self._folder)
+        if self._folder.exists() and any(self._folder.glob(f"*{_SEALED_SUFFIX}")):
+            raise _kek_wrong(self._folder)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_whole(check, self._seal(_CHECK_TEXT, _CHECK_NAME))
+
+    def _path(self, handle: str) -> Path:
+        if not handle.isalnum():  # handles are ours; this keeps a corrupt record inside of the folder
+            raise BackendError(Reason.BACKEND_FAILED, "the key's handle is malformed")
+        return self._folder / f"{handle}{_SEALED_SUFFIX}"
+
+    def _seal(self, plain: bytes, bound_to: str) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, bound_to.encode())
+
+    def _unseal(self, sealed: bytes, bound_to: str) -> bytes:
+        if len(sealed) <= _NONCE_BYTES:
+            raise InvalidTag
+        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to.encode())
+
+
+@contextlib.contextmanager
+def _translated(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, InvalidTag, RejectedError) as error:
+        message = f"the key backend could not {verb} the key"
+        raise BackendError(Reason.BACKEND_FAILED, message, detail=type(error).__name__) from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename or an unlink is on disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _kek_wrong(folder: Path) -> ConfigurationError:
+    return ConfigurationError(
+        Reason.SETTINGS_KEK_WRONG,
+        f"the key-encryption key is not the one that the keys in {folder} were stored with: "
+        "set SEALWRIGHT_KEK or SEALWRIGHT_KEK_FILE to the right one. Nothing was changed",
+    )

@@ -1,0 +1,83 @@
+"""When a legal move must still wait, and what would satisfy it. Pure; every guard names itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from sealwright.errors import Reason, RefusedError
+from sealwright.keys.record import KeyRecord
+from sealwright.keys.states import KeyState
+from sealwright.keys.timings import KeyTimings
+
+ROUTINE = "routine"  # the reason of whoever gave none: not enough to force a guard
+
+
+def check_reason(reason: str) -> None:
+    if not reason.strip() or reason == ROUTINE:
+        raise RefusedError(Reason.MOVE_REASON_MISSING, "this needs a reason of its own: it is written to the audit")
+
+
+def overridden(check: Callable[[], None], force: bool, reason: str) -> Sequence[str]:
+    """Ask a guard; the guards that ``force`` overrode, for the audit."""
+    try:
+        check()
+    except RefusedError as refused:
+        if not force:
+            raise
+        check_reason(reason)
+        return [str(refused.reason)]
+    return []
+
+
+def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, now: float) -> None:
+    """A key signs only once every verifier can know it.
+
+    A key that was in the first set ever published needs no dwell: no verifier holds a set without it.
+    """
+    published = standby.published_at or now
+    first = min((record.published_at for record in siblings if record.published_at is not None), default=published)
+    ready = published + timings.standby_dwell_s
+    if published > first and now < ready:
+        _wait(Reason.GUARD_DWELL, "verifiers may not know the standby key yet", ready, now)
+
+
+def check_verify_window(record: KeyRecord, timings: KeyTimings, now: float) -> None:
+    """A key is published until the last token that it signed has expired everywhere."""
+    if record.state is not KeyState.VERIFY_ONLY:
+        return
+    last = max(record.last_signed_at or 0.0, record.verify_only_at or 0.0)
+    ready = last + timings.verify_window_s
+    if now < ready:
+        _wait(Reason.GUARD_VERIFY_WINDOW, "tokens of this key may still be in use", ready, now)
+
+
+def check_restorable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
+    """A retirement can be undone only while the private half is kept for it."""
+    if record.state is KeyState.RETIRED and now >= (record.retired_at or now) + timings.restorable_s:
+        raise RefusedError(Reason.GUARD_RESTORABLE, "the time in which this retirement could be undone has ended")
+
+
+def check_destroyable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
+    ready = (record.retired_at or now) + timings.restorable_s
+    if record.state is KeyState.RETIRED and now < ready:
+        _wait(Reason.GUARD_RESTORABLE, "this key can still be restored", ready, now)
+
+
+def check_room(siblings: Sequence[KeyRecord], timings: KeyTimings) -> None:
+    """One more published key must fit under the cap, since consumers read a bounded number."""
+    if sum(record.published for record in siblings) >= timings.published_keys:
+        raise RefusedError(
+            Reason.GUARD_PUBLISHED_KEYS,
+            f"the issuer publishes {timings.published_keys} keys already: retire those whose tokens have expired first",
+        )
+
+
+def check_not_active(record: KeyRecord, instead: str) -> None:
+    if record.state is KeyState.ACTIVE:
+        raise RefusedError(Reason.GUARD_ACTIVE_KEY, f"this is the active key: use {instead}")
+
+
+def _wait(guard: Reason, why: str, ready: float, now: float) -> None:
+    until = datetime.fromtimestamp(ready, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    raise RefusedError(guard, f"{why}: wait {ready - now:.0f} s, until {until}, or use --force with a --reason")
