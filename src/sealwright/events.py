@@ -19,6 +19,7 @@ class TokenSigned:
     key_id: str
     duration_s: float
     reason: Reason | None = None  # why it failed; None when the token was released
+    backend: str = "unknown"  # the name of the key's backend, as its record has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,6 @@ Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | BackendCall
 
 
 class Observer(Protocol):
-    """Receives events. Must not raise and must not block; ``telemetry.fan_out`` sees to both."""
+    """Receives events. Must not block and must not raise; ``telemetry.fan_out`` contains one that does raise."""
 
     def observe(self, event: Event) -> None: ...

@@ -1,0 +1,86 @@
+"""Every metric by name, type and labels; docs/metrics.md explains them, and a test holds the two together."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sealwright.telemetry.fan_out import FanOut
+from sealwright.telemetry.labels import Children
+
+# The steps of Kubernetes, finer ones below 5 ms, and 20 and 200 ms because targets lie there (M7, M3).
+BUCKETS_S = (
+    *(0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.025, 0.05),
+    *(0.1, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+
+
+class Instruments:
+    """The metrics of one registry, each as the children by label values. Durations in seconds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.verified = self._counter("jws_verify", "Decisions over tokens.", "issuer", "alg", "result", "reason")
+        self.verify_durations = self._histogram("jws_verify_duration_seconds", "Time to decide.", "issuer", "alg")
+        self.signed = self._counter("jws_sign", "Signatures asked for.", "issuer", "alg", "result", "reason")
+        self.sign_durations = self._histogram(
+            "jws_sign_duration_seconds", "Time to sign, audit included.", "issuer", "alg", "backend"
+        )
+        self.fetches = self._counter("jwks_fetch", "Refreshes of a key source.", "issuer", "outcome", "reason")
+        self.fetch_durations = self._histogram(
+            "jwks_fetch_duration_seconds", "Time to refresh a key source.", "issuer", "outcome", "cause"
+        )
+        self.last_successes = self._gauge(
+            "jwks_last_success_timestamp_seconds", "When the last refresh succeeded; 0 is never.", "issuer"
+        )
+        self.source_keys = self._gauge("jwks_keys", "Keys of a source.", "issuer", "status")
+        self.moves = self._counter("key_moves", "Moves of keys between states.", "issuer", "alg", "before", "after")
+        self.backend_calls = self._histogram(
+            "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
+        )
+        build = Info("sealwright_build", "What is running.", registry=registry)
+        build.info({"version": _version(), "python": platform.python_version()})
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:
+        return Children(Counter(name, meaning, labels, registry=self._registry))
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Children[Gauge]:
+        return Children(Gauge(name, meaning, labels, registry=self._registry))
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Children[Histogram]:
+        return Children(Histogram(name, meaning, labels, registry=self._registry, buckets=BUCKETS_S))
+
+
+class ObserverFailures(Collector):
+    """Reads the count of a FanOut at scrape time."""
+
+    def __init__(self, fan_out: FanOut) -> None:
+        self._fan_out = fan_out
+
+    def collect(self) -> Iterable[Metric]:
+        meaning = "Calls of an observer that raised."
+        yield CounterMetricFamily("sealwright_observer_failures", meaning, value=self._fan_out.failures)
+
+
+class WithoutCreated(Collector):
+    """A registry without the ``_created`` series: one for each child, and nobody reads them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if sample.name != f"{family.name}_created"]
+            yield family
+
+
+def _version() -> str:
+    try:
+        return version("sealwright")
+    except PackageNotFoundError:
+        return "unknown"

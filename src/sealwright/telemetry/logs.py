@@ -1,0 +1,138 @@
+"""Logs: one JSON line for each event, and the same shape for what uvicorn and other libraries warn about."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.telemetry.shown import redacted, shown, shown_source
+
+MAXIMUM_MESSAGE_CHARACTERS = 8192
+_LEVELS = {"accepted": "info", "rejected": "warning", "undecided": "error"}
+
+
+class Logs:
+    """Writes one line for each event to ``stream``. Lines are ASCII, and no part of a token is in one.
+
+    An id or a name that is longer than 128 characters, not printable ASCII or shaped like a token is shown as
+    ``sha256:`` and 16 hexadecimal digits.
+    """
+
+    def __init__(self, stream: TextIO, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._writing = threading.Lock()
+
+    def observe(self, event: Event) -> None:
+        facts = _FACTS.get(type(event))
+        if facts is not None:
+            line = _line(self._clock.now(), facts(event))
+            with self._writing:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+
+
+class JSONLines(logging.Formatter):
+    """A record of the logging module as one JSON line, tokens in it replaced by their digests."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {
+            "level": record.levelname.lower(),
+            "event": "process.message",
+            "logger": record.name,
+            "message": redacted(_message(record))[:MAXIMUM_MESSAGE_CHARACTERS],
+        }
+        if record.exc_info:
+            trace = redacted(self.formatException(record.exc_info))
+            facts["exception"] = trace[-MAXIMUM_MESSAGE_CHARACTERS:]  # the error is at the end
+        return _line(record.created, facts)
+
+
+def json_logging_config() -> dict[str, Any]:
+    """For uvicorn's ``log_config``: warnings and errors of every library as JSON on stderr, no access log."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "sealwright.telemetry.logs.JSONLines"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {
+            "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
+            "uvicorn.error": {"handlers": [], "level": "WARNING", "propagate": True},
+            # Without a handler in reach uvicorn does not even build the line; a query string could hold a token.
+            "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
+        },
+    }
+
+
+def _decided(event: TokenDecided) -> dict[str, Any]:
+    facts = {"level": _LEVELS.get(event.outcome, "error"), "event": "token.decided", "outcome": event.outcome}
+    return facts | _key(event) | _result(event)
+
+
+def _signed(event: TokenSigned) -> dict[str, Any]:
+    facts = {"level": _level(event), "event": "token.signed", "backend": shown(event.backend)}
+    return facts | _key(event) | _result(event)
+
+
+def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
+    facts = {
+        "level": "error" if event.outcome == "failed" else "info",
+        "event": "key_source.refreshed",
+        "source": shown_source(event.source),
+        "cause": event.cause,
+        "outcome": event.outcome,
+        "keys": event.keys,
+        "unusable": event.unusable,
+    }
+    return facts | _result(event)
+
+
+def _moved(event: KeyMoved) -> dict[str, Any]:
+    moved = {"before": event.before, "after": event.after, "actor": shown(event.actor), "reason": shown(event.reason)}
+    return {"level": "info", "event": "key.moved"} | _key(event) | moved
+
+
+def _called(event: BackendCalled) -> dict[str, Any]:
+    facts = {"level": _level(event), "event": "backend.called", "backend": shown(event.backend), "call": event.call}
+    return facts | _result(event)
+
+
+_FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    TokenDecided: _decided,
+    TokenSigned: _signed,
+    KeySourceRefreshed: _refreshed,
+    KeyMoved: _moved,
+    BackendCalled: _called,
+}
+
+
+def _level(event: TokenSigned | BackendCalled) -> str:
+    return "info" if event.reason is None else "error"
+
+
+def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
+    key_id = None if event.key_id is None else shown(event.key_id)
+    return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
+
+
+def _result(event: TokenDecided | TokenSigned | KeySourceRefreshed | BackendCalled) -> dict[str, Any]:
+    return {"reason": event.reason, "duration_ms": round(event.duration_s * 1000, 3)}
+
+
+def _line(at: float, facts: Mapping[str, Any]) -> str:
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"time": time, **facts})
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # arguments that do not fit: show neither them nor a traceback
+        return str(record.msg)

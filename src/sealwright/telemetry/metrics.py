@@ -1,0 +1,105 @@
+"""Metrics: an observer that counts events for Prometheus; docs/metrics.md lists every name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, get_args, get_type_hints
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.telemetry.fan_out import FanOut
+from sealwright.telemetry.instruments import Instruments, ObserverFailures, WithoutCreated
+from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
+from sealwright.telemetry.shown import shown_source
+
+MAXIMUM_SOURCES = 100
+MAXIMUM_BACKENDS = 20
+# keys.states has these too; a verifier loads this module and must never load keys.
+KEY_STATES = frozenset({"pending", "standby", "active", "verify_only", "retired", "destroyed", "revoked"})
+
+
+def _choices(event: type, field: str) -> frozenset[str]:
+    return frozenset(get_args(get_type_hints(event)[field]))
+
+
+_RESULTS = _choices(TokenDecided, "outcome")
+_CAUSES = _choices(KeySourceRefreshed, "cause")
+_OUTCOMES = _choices(KeySourceRefreshed, "outcome")
+_CALLS = _choices(BackendCalled, "call")
+
+
+class Metrics:
+    """``issuers`` are the names that labels may show, and may be a live set that grows; any other is "unknown".
+
+    No label holds a kid or text of a token. ``registry`` None makes one of its own.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        issuers: Collection[str],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.registry = CollectorRegistry() if registry is None else registry
+        self._instruments = Instruments(self.registry)
+        self._clock = clock
+        self._issuers = LabelNames(issuers)
+        self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
+        self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
+        self._counting: dict[type, Callable[[Any], None]] = {
+            TokenDecided: self._decided,
+            TokenSigned: self._signed,
+            KeySourceRefreshed: self._refreshed,
+            KeyMoved: self._moved,
+            BackendCalled: self._called,
+        }
+
+    def observe(self, event: Event) -> None:
+        count = self._counting.get(type(event))
+        if count is not None:
+            count(event)
+
+    def watch(self, fan_out: FanOut) -> None:
+        """Export the failures of this fan-out's observers as well. Once for each registry."""
+        self.registry.register(ObserverFailures(fan_out))
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The body and the content type of a scrape, in the Prometheus text format."""
+        return generate_latest(WithoutCreated(self.registry)), CONTENT_TYPE_LATEST
+
+    def _decided(self, event: TokenDecided) -> None:
+        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
+        result, reason = choice_label(event.outcome, _RESULTS), reason_label(event.reason)
+        self._instruments.verified[issuer, alg, result, reason].inc()
+        self._instruments.verify_durations[issuer, alg].observe(event.duration_s)
+
+    def _signed(self, event: TokenSigned) -> None:
+        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
+        result = "released" if event.reason is None else "failed"
+        self._instruments.signed[issuer, alg, result, reason_label(event.reason)].inc()
+        self._instruments.sign_durations[issuer, alg, self._backends[event.backend]].observe(event.duration_s)
+
+    def _refreshed(self, event: KeySourceRefreshed) -> None:
+        issuer, outcome = self._sources[event.source], choice_label(event.outcome, _OUTCOMES)
+        self._instruments.fetches[issuer, outcome, reason_label(event.reason)].inc()
+        cause = choice_label(event.cause, _CAUSES)
+        self._instruments.fetch_durations[issuer, outcome, cause].observe(event.duration_s)
+        self._instruments.source_keys[issuer, "usable"].set(event.keys)
+        self._instruments.source_keys[issuer, "unusable"].set(event.unusable)
+        last_success = self._instruments.last_successes[issuer,]  # shows 0 from the first failure on
+        if outcome != "failed":
+            last_success.set(self._clock.now())
+
+    def _moved(self, event: KeyMoved) -> None:
+        before = "none" if event.before is None else choice_label(event.before, KEY_STATES)
+        after = choice_label(event.after, KEY_STATES)
+        labels = (self._issuers[event.issuer], algorithm_label(event.algorithm), before, after)
+        self._instruments.moves[labels].inc()
+
+    def _called(self, event: BackendCalled) -> None:
+        labels = (self._backends[event.backend], choice_label(event.call, _CALLS), reason_label(event.reason))
+        self._instruments.backend_calls[labels].observe(event.duration_s)

@@ -1,0 +1,267 @@
+"""Metrics: each event moves what it should, and labels stay few."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from sealwright.clock import ManualClock
+from sealwright.errors import Reason
+from sealwright.events import Event
+from sealwright.keys.states import KeyState
+from sealwright.telemetry.fan_out import FanOut
+from sealwright.telemetry.metrics import KEY_STATES, MAXIMUM_BACKENDS, MAXIMUM_SOURCES, Metrics
+
+SOURCE = "https://id.example/.well-known/jwks.json"
+ReadScrape = Callable[[Metrics], Any]
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        ("accepted", None, "none"),
+        ("rejected", Reason.CLAIMS_EXPIRED, "claims.expired"),
+        ("undecided", Reason.SOURCE_UNAVAILABLE, "source.unavailable"),
+    ],
+)
+def test_a_decision_is_counted_by_issuer_alg_result_and_reason(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape, decision: tuple[str, Reason | None, str]
+) -> None:
+    outcome, reason, label = decision
+    for _ in range(2):
+        metrics.observe(happened.decided(outcome=outcome, reason=reason))
+    scrape = read_scrape(metrics)
+    labels = {"issuer": "default", "alg": "ES256", "result": outcome, "reason": label}
+    assert scrape.value("jws_verify_total", **labels) == 2
+    assert sum(value for (name, _), value in scrape.values.items() if name == "jws_verify_total") == 2
+
+
+def test_the_time_of_a_decision_falls_into_fine_buckets(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    for duration_s in (0.000_04, 0.000_4, 0.009):
+        metrics.observe(happened.decided(duration_s=duration_s))
+    scrape = read_scrape(metrics)
+
+    def below(le: str) -> float | None:
+        value: float | None = scrape.value("jws_verify_duration_seconds_bucket", issuer="default", alg="ES256", le=le)
+        return value
+
+    steps = ("5e-05", "0.00025", "0.0005", "0.005", "0.01", "60.0", "+Inf")
+    assert [below(le) for le in steps] == [1, 1, 2, 2, 3, 3, 3]
+    total = scrape.value("jws_verify_duration_seconds_sum", issuer="default", alg="ES256")
+    assert total == pytest.approx(0.00944)
+
+
+def test_a_signature_is_counted_and_timed_by_backend(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.signed())
+    metrics.observe(happened.signed(reason=Reason.BACKEND_FAILED, backend="pkcs11", duration_s=0.5))
+    scrape = read_scrape(metrics)
+    both = {"issuer": "default", "alg": "ES256"}
+    assert scrape.value("jws_sign_total", **both, result="released", reason="none") == 1
+    assert scrape.value("jws_sign_total", **both, result="failed", reason="backend.failed") == 1
+    assert scrape.value("jws_sign_duration_seconds_bucket", **both, backend="local", le="0.02") == 1
+    assert scrape.value("jws_sign_duration_seconds_bucket", **both, backend="pkcs11", le="0.25") == 0
+    assert scrape.value("jws_sign_duration_seconds_sum", **both, backend="pkcs11") == 0.5
+
+
+def test_a_refresh_is_counted_timed_and_dated(
+    metrics: Metrics, clock: ManualClock, happened: Any, read_scrape: ReadScrape
+) -> None:
+    metrics.observe(happened.refreshed())
+    clock.advance(240)
+    metrics.observe(happened.refreshed(outcome="unchanged", cause="ahead", keys=4, unusable=0))
+    scrape = read_scrape(metrics)
+    assert scrape.value("jwks_fetch_total", issuer=SOURCE, outcome="changed", reason="none") == 1
+    assert scrape.value("jwks_fetch_total", issuer=SOURCE, outcome="unchanged", reason="none") == 1
+    name = "jwks_fetch_duration_seconds_bucket"
+    assert scrape.value(name, issuer=SOURCE, outcome="changed", cause="cold", le="0.2") == 1
+    assert scrape.value(name, issuer=SOURCE, outcome="changed", cause="cold", le="0.1") == 0
+    assert scrape.value("jwks_last_success_timestamp_seconds", issuer=SOURCE) == clock.now()
+    assert scrape.value("jwks_keys", issuer=SOURCE, status="usable") == 4
+    assert scrape.value("jwks_keys", issuer=SOURCE, status="unusable") == 0
+
+
+def test_a_failed_refresh_does_not_move_the_last_success(
+    metrics: Metrics, clock: ManualClock, happened: Any, read_scrape: ReadScrape
+) -> None:
+    failed = happened.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
+    metrics.observe(failed)
+    assert read_scrape(metrics).value("jwks_last_success_timestamp_seconds", issuer=SOURCE) == 0
+    metrics.observe(happened.refreshed())
+    succeeded_at = clock.now()
+    clock.advance(600)
+    metrics.observe(failed)
+    scrape = read_scrape(metrics)
+    assert scrape.value("jwks_last_success_timestamp_seconds", issuer=SOURCE) == succeeded_at
+    assert scrape.value("jwks_fetch_total", issuer=SOURCE, outcome="failed", reason="source.unavailable") == 2
+
+
+def test_a_key_move_is_counted_by_its_states(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.moved())
+    metrics.observe(happened.moved(before=None, after="pending"))
+    scrape = read_scrape(metrics)
+    both = {"issuer": "default", "alg": "ES256"}
+    assert scrape.value("key_moves_total", **both, before="standby", after="active") == 1
+    assert scrape.value("key_moves_total", **both, before="none", after="pending") == 1
+
+
+def test_the_states_of_the_labels_are_those_of_a_key() -> None:
+    assert {str(state) for state in KeyState} == KEY_STATES
+
+
+def test_a_backend_call_is_timed_by_call_and_reason(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.called())
+    metrics.observe(happened.called(call="generate", duration_s=2.0, reason=Reason.BACKEND_FAILED))
+    scrape = read_scrape(metrics)
+    name = "key_backend_call_duration_seconds"
+    assert scrape.value(f"{name}_count", backend="local", call="sign", reason="none") == 1
+    assert scrape.value(f"{name}_sum", backend="local", call="generate", reason="backend.failed") == 2
+
+
+def test_failures_of_observers_are_read_at_scrape_time(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    class Broken:
+        def observe(self, event: Event) -> None:
+            raise RuntimeError
+
+    fan_out = FanOut(Broken(), metrics)
+    metrics.watch(fan_out)
+    assert read_scrape(metrics).value("sealwright_observer_failures_total") == 0
+    fan_out.observe(happened.signed())
+    assert read_scrape(metrics).value("sealwright_observer_failures_total") == 1
+
+
+def test_the_build_is_described_from_the_start(metrics: Metrics, read_scrape: ReadScrape) -> None:
+    built = [labels for name, labels in read_scrape(metrics).values if name == "sealwright_build_info"]
+    assert {name for name, _ in built[0]} == {"version", "python"}
+
+
+def test_names_that_nobody_configured_are_unknown(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    for text in ("https://evil.example", "none", "ES256K ", "claims.made_up", *map(str, range(200))):
+        metrics.observe(happened.decided(issuer=text, algorithm=text, outcome=text, reason=text))
+        metrics.observe(happened.signed(issuer=text, algorithm=text, reason=text))
+        metrics.observe(happened.moved(issuer=text, algorithm=text, before=text, after=text))
+        metrics.observe(happened.called(call=text, reason=text))
+        metrics.observe(happened.refreshed(cause=text, outcome=text, reason=text))
+    scrape = read_scrape(metrics)
+    unknown = {"issuer": "unknown", "alg": "unknown"}
+    assert scrape.value("jws_verify_total", **unknown, result="unknown", reason="unknown") == 204
+    assert scrape.value("jws_sign_total", **unknown, result="failed", reason="unknown") == 204
+    assert scrape.value("key_moves_total", **unknown, before="unknown", after="unknown") == 204
+    assert scrape.value("jwks_fetch_total", issuer=SOURCE, outcome="unknown", reason="unknown") == 204
+    assert "199" not in scrape.label_values()
+
+
+def test_an_issuer_that_is_configured_later_gets_its_name(
+    metrics: Metrics, issuers: set[str], happened: Any, read_scrape: ReadScrape
+) -> None:
+    metrics.observe(happened.decided(issuer="new"))
+    issuers.add("new")
+    metrics.observe(happened.decided(issuer="new"))
+    scrape = read_scrape(metrics)
+    rest = {"alg": "ES256", "result": "accepted", "reason": "none"}
+    assert scrape.value("jws_verify_total", issuer="unknown", **rest) == 1
+    assert scrape.value("jws_verify_total", issuer="new", **rest) == 1
+
+
+def test_sources_and_backends_beyond_a_limit_share_one_label(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    for number in range(300):
+        metrics.observe(happened.refreshed(source=f"https://id.example/{number}"))
+        metrics.observe(happened.called(backend=f"backend-{number}"))
+    scrape = read_scrape(metrics)
+    rest = {"outcome": "changed", "reason": "none"}
+    assert scrape.value("jwks_fetch_total", issuer="unknown", **rest) == 300 - MAXIMUM_SOURCES
+    name = "key_backend_call_duration_seconds_count"
+    assert scrape.value(name, backend="unknown", call="sign", reason="none") == 300 - MAXIMUM_BACKENDS
+
+
+def test_a_source_is_shown_without_its_credentials(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.refreshed(source="https://user:s3cret@id.example:8443/jwks?key=s3cret#s3cret"))
+    metrics.observe(happened.refreshed(source="https://id.example:8443/jwks?key=other"))
+    scrape = read_scrape(metrics)
+    shown = {value for value in scrape.label_values() if value.startswith("https://id.example:8443/jwks?sha256:")}
+    assert len(shown) == 2
+    assert b"s3cret" not in scrape.body
+
+
+def test_a_hostile_key_id_makes_no_label(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape, hostile: str
+) -> None:
+    for key_id in ("k1", hostile):
+        metrics.observe(happened.decided(key_id=key_id))
+        metrics.observe(happened.signed(key_id=key_id))
+        metrics.observe(happened.moved(key_id=key_id, actor=key_id, reason=key_id))
+    scrape = read_scrape(metrics)
+    assert "k1" not in scrape.label_values()
+    assert hostile not in scrape.label_values()
+    labels = {"issuer": "default", "alg": "ES256", "result": "accepted", "reason": "none"}
+    assert scrape.value("jws_verify_total", **labels) == 2
+
+
+def test_a_hostile_configured_name_cannot_break_the_exposition(
+    happened: Any, read_scrape: ReadScrape, hostile: str
+) -> None:
+    metrics = Metrics(issuers={hostile})
+    metrics.observe(happened.decided(issuer=hostile))
+    metrics.observe(happened.refreshed(source=hostile))
+    metrics.observe(happened.refreshed(source=f"https://id.example/{hostile}?{hostile}"))
+    metrics.observe(happened.called(backend=hostile))
+    scrape = read_scrape(metrics)
+    counted = [value for (name, _), value in scrape.values.items() if name == "jws_verify_total"]
+    assert counted == [1]
+    assert "evil_total" not in scrape.typed_names()
+    assert len(scrape.body) < 100_000
+
+
+def test_an_event_of_another_kind_is_ignored(metrics: Metrics, read_scrape: ReadScrape) -> None:
+    @dataclass
+    class Unheard:
+        issuer: str
+
+    before = read_scrape(metrics).body
+    metrics.observe(Unheard("default"))  # type: ignore[arg-type]
+    assert read_scrape(metrics).body == before
+
+
+def test_observing_in_many_threads_loses_nothing(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    events = [happened.decided(issuer=name) for name in ("default", "elsewhere")]
+
+    def observe_many() -> None:
+        for _ in range(500):
+            for event in events:
+                metrics.observe(event)
+
+    threads = [threading.Thread(target=observe_many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    scrape = read_scrape(metrics)
+    for issuer in ("default", "unknown"):
+        assert scrape.value("jws_verify_duration_seconds_count", issuer=issuer, alg="ES256") == 2000
+
+
+def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happened: Any) -> None:
+    registry = CollectorRegistry()
+    mine = Counter("orders", "Orders.", registry=registry)
+    mine.inc()
+    metrics = Metrics(registry, issuers={"default"})
+    Metrics(issuers={"default"}).observe(happened.decided())
+    body = metrics.exposition()[0]
+    assert b"orders_total 1.0" in body
+    assert b"\njws_verify_total{" not in body
+
+
+def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
+    assert everything_exported.content_type.startswith("text/plain; version=")
+    assert b"_created" not in everything_exported.body
+    assert len(everything_exported.families) == 12
