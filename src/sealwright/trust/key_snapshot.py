@@ -25,6 +25,7 @@ class FetchedKeys:
 class KeySnapshot:
     """A key set with its times, in seconds of the monotonic clock, counted from the start of the fetch."""
 
+    flight: int  # the number of the fetch that brought or confirmed it; 0 when it was inherited
     keys: JWKSet
     etag: str | None
     fetched_at: float
@@ -33,12 +34,15 @@ class KeySnapshot:
     dead_at: float  # the last moment at which a removed key may still be accepted
 
     @classmethod
-    def after(cls, before: KeySnapshot | None, fetched: FetchedKeys, at: float, settings: CacheSettings) -> Self:
+    def after(
+        cls, before: KeySnapshot | None, fetched: FetchedKeys, *, flight: int, at: float, settings: CacheSettings
+    ) -> Self:
         """What counts now that a fetch begun at ``at`` has succeeded."""
         keys = fetched.keys if fetched.keys is not None else before.keys if before else JWKSet()
         fresh_s = settings.freshness_for(fetched.max_age_s)
         jitter = _RANDOM.uniform(-settings.refresh_jitter_ratio, settings.refresh_jitter_ratio)
         return cls(
+            flight=flight,
             keys=keys,
             etag=fetched.etag or (before.etag if before and fetched.keys is None else None),
             fetched_at=at,
