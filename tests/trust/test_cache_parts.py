@@ -1,8 +1,11 @@
 import pytest
 
-from sealwright.errors import ConfigurationError
+from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
+from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.backoff import Backoff
 from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.jwks_cache import JwksCache
+from sealwright.trust.key_snapshot import FetchedKeys, KeySnapshot
 from sealwright.trust.refetch_budget import RefetchBudget
 from sealwright.trust.unknown_keys import UnknownKeys
 
@@ -89,3 +92,29 @@ def test_backoff_jitter_lengthens_and_never_shortens():
 def test_numbers_that_contradict_each_other_are_a_configuration_error(wrong):
     with pytest.raises(ConfigurationError):
         CacheSettings(**wrong)
+
+
+def test_a_fetch_that_outlasts_the_freshness_is_not_followed_by_the_next_at_once(k1):
+    settings = CacheSettings(minimum_freshness_s=1.0, refresh_jitter_ratio=0.0)
+    fetched = FetchedKeys(JWKSet([k1.public]), max_age_s=1.0)
+    slow = KeySnapshot.after(None, fetched, flight=1, began=100.0, landed=104.0, settings=settings)
+    assert not slow.is_fresh(104.0)
+    assert slow.refresh_at == 104.5
+    quick = KeySnapshot.after(None, fetched, flight=1, began=100.0, landed=100.1, settings=settings)
+    assert quick.refresh_at == 100.8
+
+
+def test_a_stale_set_and_an_exhausted_budget_leave_an_unknown_kid_undecided(clock, k1):
+    def fetch(etag):
+        clock.advance(4.0)
+        return FetchedKeys(JWKSet([k1.public]), max_age_s=1.0)
+
+    settings = CacheSettings(unknown_kid_burst=1, refresh_jitter_ratio=0.0)
+    cache = JwksCache("slow", fetch, timeout_s=10.0, settings=settings, clock=clock)
+    reasons = []
+    for key_id in ("u1", "u2", "u3"):
+        with pytest.raises((RejectedError, UnavailableError)) as caught:
+            cache.find(key_id)
+        reasons.append(caught.value.reason)
+    cache.close()
+    assert reasons == [Reason.KEY_NOT_FOUND, Reason.KEY_NOT_FOUND, Reason.SOURCE_UNAVAILABLE]

@@ -227,6 +227,8 @@ def test_a_verifier_must_be_told_what_to_check(verifier_of, k1, missing):
         {"algorithms": {"none"}},
         {"leeway_s": 121.0},
         {"leeway_s": -1.0},
+        {"required_scopes": "read"},
+        {"required_claims": "jti"},
     ],
 )
 def test_rules_that_would_accept_too_much_are_a_configuration_error(verifier_of, k1, wrong):
@@ -246,6 +248,8 @@ def test_issuers_that_are_ambiguous_are_a_configuration_error(k1):
             Verifier(issuers=issuers)
     with pytest.raises(ConfigurationError):
         Verifier(issuers=[trusted("https://a.example")], issuer="https://a.example")
+    with pytest.raises(ConfigurationError):
+        Verifier(issuers=[trusted("https://a.example")], leeway_s=10.0)
     with pytest.raises(ConfigurationError):
         Verifier()
 

@@ -120,21 +120,18 @@ class JwksCache:
         if held.flight > asked:
             self._unknown.remember(key_id, now)
             raise _not_found()
-        fresh = held.is_fresh(now)
-        if fresh and self._unknown.remembers(key_id, now):
+        if held.is_fresh(now) and self._unknown.remembers(key_id, now):
             raise _not_found()
-        flight = self._refresher.board(
-            "unknown_kid" if fresh else "expired", lambda: self._may_refetch(held, now if fresh else None)
-        )
+        flight = self._refresher.board("unknown_kid", lambda: self._may_refetch(held, now))
         return flight or self._look(key_id, asked)
 
-    def _may_refetch(self, held: KeySnapshot, budget_at: float | None) -> bool:
-        """False to look again at a newer set. The refresh of an expired set costs nothing of the budget."""
+    def _may_refetch(self, held: KeySnapshot, now: float) -> bool:
+        """False to look again, at a newer set. Raises when the budget is used up."""
         if self._refresher.snapshot is not held:
             return False
-        if budget_at is not None and not self._budget.reserve(budget_at):
-            raise _not_found()
-        return True
+        if self._budget.reserve(now):
+            return True
+        raise _not_found() if held.is_fresh(now) else unavailable("the key set is too old to say that a key is unknown")
 
     def _patience_until(self) -> float:
         """Waiting takes real time, also where ``clock`` only moves when told to."""

@@ -145,11 +145,14 @@ class Refresher:
     def _take(
         self, flight: Flight, answer: FetchedKeys | UnavailableError, began: float, before: KeySnapshot | None
     ) -> bool:
+        landed = self._clock.monotonic()
         if isinstance(answer, UnavailableError):
             self.last_error = answer.reason
-            self._backoff.failed(self._clock.monotonic())
+            self._backoff.failed(landed)
             return False
-        self.snapshot = KeySnapshot.after(before, answer, flight=flight.number, at=began, settings=self._settings)
+        self.snapshot = KeySnapshot.after(
+            before, answer, flight=flight.number, began=began, landed=landed, settings=self._settings
+        )
         self.last_error = None
         self._backoff.succeeded()
         return before is None or not same_keys(before.keys, self.snapshot.keys)
