@@ -10,6 +10,7 @@ from sealwright.errors import Reason, RejectedError
 
 MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
+_LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
 _TEXTS = ("iss", "sub", "jti", "scope", "client_id")
 
 
@@ -74,6 +75,8 @@ def check_types(claims: Mapping[str, Any]) -> None:
         value = claims.get(name)
         if name in claims and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise RejectedError(Reason.CLAIMS_WRONG_TYPE, f'the claim "{name}" is not a number')
+        if value is not None and abs(value) > _LARGEST_TIME:
+            raise RejectedError(Reason.CLAIMS_MALFORMED, f'the claim "{name}" is not a date')
     for name in _TEXTS:
         if not isinstance(claims.get(name, ""), str):
             raise RejectedError(Reason.CLAIMS_WRONG_TYPE, f'the claim "{name}" is not text')

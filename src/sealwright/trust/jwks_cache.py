@@ -107,27 +107,31 @@ class JwksCache:
     def _look(self, key_id: str | None, asked: int) -> PublicJWK | Flight:
         now, held = self._clock.monotonic(), self._refresher.snapshot
         if held is None or not held.is_usable(now):
-            return _boarded(self._refresher.board("expired" if held else "cold"))
+            flight = self._refresher.board("expired" if held else "cold", lambda: self._refresher.snapshot is held)
+            return flight or self._look(key_id, asked)  # None: another flight landed between the two lines
         if now >= held.refresh_at:
             self._refresher.nudge()
         if key_id is None or key_id in held.keys:
             return held.keys.find(key_id)
         return self._look_for_unknown(key_id, held, asked, now)
 
-    def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> Flight:
+    def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> PublicJWK | Flight:
         """A flight that may bring the kid. Only an answer fetched after the caller asked proves it absent."""
-        if self._refresher.confirmed > asked:
+        if held.flight > asked:
             self._unknown.remember(key_id, now)
             raise _not_found()
-        fresh = held.is_fresh(now)
-        if fresh and self._unknown.remembers(key_id, now):
+        if held.is_fresh(now) and self._unknown.remembers(key_id, now):
             raise _not_found()
-        return _boarded(
-            self._refresher.board(
-                "unknown_kid" if fresh else "expired",
-                permit=lambda: not fresh or self._budget.reserve(now),
-            )
-        )
+        flight = self._refresher.board("unknown_kid", lambda: self._may_refetch(held, now))
+        return flight or self._look(key_id, asked)
+
+    def _may_refetch(self, held: KeySnapshot, now: float) -> bool:
+        """False to look again, at a newer set. Raises when the budget is used up."""
+        if self._refresher.snapshot is not held:
+            return False
+        if self._budget.reserve(now):
+            return True
+        raise _not_found() if held.is_fresh(now) else unavailable("the key set is too old to say that a key is unknown")
 
     def _patience_until(self) -> float:
         """Waiting takes real time, also where ``clock`` only moves when told to."""
@@ -135,12 +139,6 @@ class JwksCache:
         usable = held is not None and held.is_usable(self._clock.monotonic())
         wait_s = min(self._timeout_s, self._settings.unknown_kid_wait_s) if usable else self._timeout_s
         return SYSTEM_CLOCK.monotonic() + wait_s
-
-
-def _boarded(flight: Flight | None) -> Flight:
-    if flight is None:
-        raise _not_found()
-    return flight
 
 
 def _wait(flight: Flight, until: float) -> UnavailableError | None:

@@ -25,6 +25,7 @@ class FetchedKeys:
 class KeySnapshot:
     """A key set with its times, in seconds of the monotonic clock, counted from the start of the fetch."""
 
+    flight: int  # the number of the fetch that brought or confirmed it; 0 when it was inherited
     keys: JWKSet
     etag: str | None
     fetched_at: float
@@ -33,18 +34,31 @@ class KeySnapshot:
     dead_at: float  # the last moment at which a removed key may still be accepted
 
     @classmethod
-    def after(cls, before: KeySnapshot | None, fetched: FetchedKeys, at: float, settings: CacheSettings) -> Self:
-        """What counts now that a fetch begun at ``at`` has succeeded."""
+    def after(
+        cls,
+        before: KeySnapshot | None,
+        fetched: FetchedKeys,
+        *,
+        flight: int,
+        began: float,
+        landed: float,
+        settings: CacheSettings,
+    ) -> Self:
+        """What counts after a fetch. One that took longer than the freshness is not followed by the next at once."""
         keys = fetched.keys if fetched.keys is not None else before.keys if before else JWKSet()
         fresh_s = settings.freshness_for(fetched.max_age_s)
         jitter = _RANDOM.uniform(-settings.refresh_jitter_ratio, settings.refresh_jitter_ratio)
         return cls(
+            flight=flight,
             keys=keys,
             etag=fetched.etag or (before.etag if before and fetched.keys is None else None),
-            fetched_at=at,
-            refresh_at=at + fresh_s * (settings.refresh_ahead_ratio + jitter),
-            fresh_until=at + fresh_s,
-            dead_at=at + fresh_s + settings.stale_s,
+            fetched_at=began,
+            refresh_at=max(
+                began + fresh_s * (settings.refresh_ahead_ratio + jitter),
+                landed + settings.minimum_freshness_s / 2,
+            ),
+            fresh_until=began + fresh_s,
+            dead_at=began + fresh_s + settings.stale_s,
         )
 
     def is_fresh(self, now: float) -> bool:

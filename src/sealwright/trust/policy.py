@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypedDict
 
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
@@ -20,6 +21,20 @@ class Ignore(Enum):
 
 IGNORE_ISSUER = Ignore.ISSUER
 IGNORE_AUDIENCE = Ignore.AUDIENCE
+
+
+class Rules(TypedDict, total=False):
+    """The rules that have defaults, as a ``Verifier`` takes them for its one issuer."""
+
+    algorithms: Collection[str] | None
+    typ: str | None
+    leeway_s: float
+    require_expiry: bool
+    maximum_age_s: float | None
+    maximum_lifetime_s: float | None
+    required_claims: Collection[str]
+    required_scopes: Collection[str]
+    maximum_token_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, UnavailableError
@@ -21,7 +22,7 @@ from sealwright.trust.refresh_thread import RefreshThread
 
 
 class Refresher:
-    """``started`` counts flights; ``confirmed`` is the number of the last one that brought an answer."""
+    """``started`` counts flights; ``snapshot`` is what the last successful one brought, read without the lock."""
 
     def __init__(
         self,
@@ -34,8 +35,8 @@ class Refresher:
         changed: Callable[[], None],
         seed: KeySnapshot | None = None,
     ) -> None:
-        self.snapshot = seed
-        self.started = self.confirmed = 0
+        self.snapshot = replace(seed, flight=0) if seed else None
+        self.started = 0
         self.last_error: Reason | None = None
         self._source, self._fetch, self._changed = source, fetch, changed
         self._settings, self._clock, self._observer = settings, clock, observer
@@ -66,9 +67,9 @@ class Refresher:
 
     def nudge(self) -> None:
         """Let the thread refresh if that is due; never waits and never raises."""
-        if self._flight is None and not self._closed and self._clock.monotonic() >= self.due_at:
+        if self._flight is None and not self._closed and self._is_due():
             with suppress(UnavailableError):
-                self.board(self._due_cause())
+                self.board(self._due_cause(), self._is_due)
 
     def run(self) -> None:
         """Start the thread before the first flight, so that a seeded snapshot is refreshed in time."""
@@ -110,6 +111,9 @@ class Refresher:
         self.nudge()
         return self._flight
 
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() >= self.due_at
+
     def _due_cause(self) -> Cause:
         if self.snapshot is None:
             return "cold"
@@ -141,12 +145,15 @@ class Refresher:
     def _take(
         self, flight: Flight, answer: FetchedKeys | UnavailableError, began: float, before: KeySnapshot | None
     ) -> bool:
+        landed = self._clock.monotonic()
         if isinstance(answer, UnavailableError):
             self.last_error = answer.reason
-            self._backoff.failed(self._clock.monotonic())
+            self._backoff.failed(landed)
             return False
-        self.snapshot = KeySnapshot.after(before, answer, began, self._settings)
-        self.confirmed, self.last_error = flight.number, None
+        self.snapshot = KeySnapshot.after(
+            before, answer, flight=flight.number, began=began, landed=landed, settings=self._settings
+        )
+        self.last_error = None
         self._backoff.succeeded()
         return before is None or not same_keys(before.keys, self.snapshot.keys)
 

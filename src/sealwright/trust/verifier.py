@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
@@ -16,7 +16,7 @@ from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
-from sealwright.trust.policy import Ignore, VerificationPolicy
+from sealwright.trust.policy import Ignore, Rules, VerificationPolicy
 from sealwright.trust.revocation import RevocationList
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
@@ -25,10 +25,12 @@ Keys = KeySource | JWKSet | PublicJWK | SecretJWK
 
 
 class Verifier:
-    """Verifies the tokens of one issuer (``issuer``, ``audience``, ``keys``) or of several (``issuers``).
+    """Verifies the tokens of one issuer (``issuer``, ``audience``, ``keys`` and ``rules``) or of several (``issuers``).
 
-    Issuer and audience must be given, or IGNORE_ISSUER and IGNORE_AUDIENCE. ``algorithms`` defaults to every
-    asymmetric one, and for a secret to its own. Times in seconds. Raises ConfigurationError ``settings.invalid``.
+    Issuer and audience must be given, or IGNORE_ISSUER and IGNORE_AUDIENCE. ``rules`` are the fields of
+    VerificationPolicy: ``algorithms`` (every asymmetric one by default, and for a secret its own), ``typ``,
+    ``leeway_s``, ``require_expiry``, ``maximum_age_s``, ``maximum_lifetime_s``, ``required_claims``,
+    ``required_scopes``, ``maximum_token_bytes``. Raises ConfigurationError ``settings.invalid``.
 
     >>> from sealwright.jose.jwk import PrivateJWK
     >>> key = PrivateJWK.generate("ES256")
@@ -43,39 +45,15 @@ class Verifier:
         audience: str | Collection[str] | Ignore | None = None,
         keys: Keys | None = None,
         issuers: Sequence[TrustedIssuer] = (),
-        algorithms: Collection[str] | None = None,
-        typ: str | None = None,
-        leeway_s: float = 60.0,
-        require_expiry: bool = True,
-        maximum_age_s: float | None = None,
-        maximum_lifetime_s: float | None = None,
-        required_claims: Collection[str] = (),
-        required_scopes: Collection[str] = (),
-        maximum_token_bytes: int = 64 * 1024,
         revocation: RevocationList | None = None,
         observer: Observer | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        **rules: Unpack[Rules],
     ) -> None:
-        if not issuers:
-            if issuer is None or audience is None or keys is None:
-                raise _wrong("give issuer, audience and keys; IGNORE_ISSUER and IGNORE_AUDIENCE skip a check")
-            policy = VerificationPolicy(
-                issuer=issuer,
-                audience=audience,
-                algorithms=_names(algorithms) or _default_algorithms(keys),
-                typ=typ,
-                leeway_s=leeway_s,
-                require_expiry=require_expiry,
-                maximum_age_s=maximum_age_s,
-                maximum_lifetime_s=maximum_lifetime_s,
-                required_claims=frozenset(required_claims),
-                required_scopes=frozenset(required_scopes),
-                maximum_token_bytes=maximum_token_bytes,
-            )
-            issuers = [TrustedIssuer(policy, _source(keys))]
-        elif (issuer, audience, keys) != (None, None, None):
-            raise _wrong("give either issuers, or issuer, audience and keys")
-        self._pipeline = Pipeline(Issuers(issuers), revocation, clock)
+        if issuers and (rules or (issuer, audience, keys) != (None, None, None)):
+            raise _wrong("with several issuers, each brings its own policy and keys")
+        trusted = issuers or [_only(issuer, audience, keys, rules)]
+        self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
         self._observer = observer
 
     def verify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
@@ -157,6 +135,21 @@ def _refused(error: Exception) -> Decision:
     return Decision("undecided", error=error)
 
 
+def _only(
+    issuer: str | Ignore | None, audience: str | Collection[str] | Ignore | None, keys: Keys | None, rules: Rules
+) -> TrustedIssuer:
+    if issuer is None or audience is None or keys is None:
+        raise _wrong("give issuer, audience and keys; IGNORE_ISSUER and IGNORE_AUDIENCE skip a check")
+    chosen: dict[str, Any] = {**rules}
+    if chosen.get("algorithms") is None:
+        chosen["algorithms"] = _default_algorithms(keys)
+    for name in ("algorithms", "required_claims", "required_scopes"):
+        if isinstance(chosen.get(name), str):
+            raise _wrong(f"{name} must be a set of names")
+        chosen[name] = frozenset(chosen.get(name, ()))
+    return TrustedIssuer(VerificationPolicy(issuer=issuer, audience=audience, **chosen), _source(keys))
+
+
 def _source(keys: Keys) -> KeySource:
     if isinstance(keys, SecretJWK):
         return SharedSecret(keys)
@@ -167,12 +160,6 @@ def _default_algorithms(keys: Keys) -> frozenset[str]:
     if isinstance(keys, SecretJWK):
         return frozenset({keys.algorithm.name})
     return keys.algorithms if isinstance(keys, SharedSecret) else ASYMMETRIC
-
-
-def _names(algorithms: Collection[str] | None) -> frozenset[str]:
-    if isinstance(algorithms, str) or (algorithms is not None and not algorithms):
-        raise _wrong("algorithms must be a non-empty set of known algorithm names")
-    return frozenset(algorithms or ())
 
 
 def _wrong(message: str) -> ConfigurationError:

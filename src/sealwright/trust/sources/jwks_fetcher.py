@@ -17,6 +17,7 @@ from sealwright.trust.sources.key_address import KeyAddress
 from sealwright.trust.sources.key_connection import Checked, KeyConnection
 
 MAXIMUM_BODY_BYTES = 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
 _MAXIMUM_ETAG_LENGTH = 1024
 _MAX_AGE = re.compile(r'(?:^|,)\s*max-age\s*=\s*"?([0-9]{1,9})', re.IGNORECASE)
 _HEADERS = {
@@ -76,10 +77,17 @@ def _read(response: Any, etag: str | None) -> FetchedKeys:
         raise unavailable("the key source answered with an error", f"HTTP status {response.status}")
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise malformed("the key source answered in an encoding that was not asked for")
-    body = response.read(MAXIMUM_BODY_BYTES + 1, decode_content=False)
-    if len(body) > MAXIMUM_BODY_BYTES:
-        raise malformed(f"the key set is larger than {MAXIMUM_BODY_BYTES} bytes")
-    return FetchedKeys(_keys(body), _etag(response.headers), _fresh_s(response.headers))
+    return FetchedKeys(_keys(_body(response)), _etag(response.headers), _fresh_s(response.headers))
+
+
+def _body(response: Any) -> bytes:
+    """Read to the end, which is where a body that was cut short is noticed, or to the limit."""
+    body = bytearray()
+    while chunk := response.read(_CHUNK_BYTES, decode_content=False):
+        body += chunk
+        if len(body) > MAXIMUM_BODY_BYTES:
+            raise malformed(f"the key set is larger than {MAXIMUM_BODY_BYTES} bytes")
+    return bytes(body)
 
 
 def _keys(body: bytes) -> JWKSet:

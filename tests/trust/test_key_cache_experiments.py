@@ -1,0 +1,376 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from sealwright.clock import SYSTEM_CLOCK
+from sealwright.errors import Reason, RejectedError, UnavailableError
+from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.verifier import Verifier
+
+STEADY = CacheSettings(unknown_kid_wait_s=10.0, refresh_jitter_ratio=0.0, backoff_jitter_ratio=0.0)
+
+
+def refused(source, key_id):
+    with pytest.raises((RejectedError, UnavailableError)) as caught:
+        source.find(key_id)
+    return caught.value.reason
+
+
+def test_a_200_unknown_kids_cost_no_more_fetches_than_the_burst(warm, server):
+    source = warm()
+    assert {refused(source, f"unk-{n}") for n in range(200)} == {Reason.KEY_NOT_FOUND}
+    assert server.fetches == 5
+
+
+def test_a_the_budget_refills_by_one_fetch_in_ten_seconds(warm, server, clock):
+    source = warm()
+    for n in range(20):
+        refused(source, f"unk-{n}")
+    clock.advance(20.0)
+    assert {refused(source, f"later-{n}") for n in range(20)} == {Reason.KEY_NOT_FOUND}
+    assert server.fetches == 7
+
+
+def test_a_prime_one_unknown_kid_a_hundred_times_costs_one_fetch(warm, server):
+    source = warm()
+    assert {refused(source, "unk-0") for _ in range(100)} == {Reason.KEY_NOT_FOUND}
+    assert server.fetches == 1
+
+
+def test_a_second_unknown_kids_during_an_outage_are_undecided_and_cost_one_fetch_per_backoff(warm, server, clock):
+    source = warm(settings=STEADY)
+    server.mode = "error"
+    assert {refused(source, f"unk-{n}") for n in range(100)} == {Reason.SOURCE_UNAVAILABLE}
+    assert server.fetches == 1
+    assert source.find("k1").key_id == "k1"
+    clock.advance(1.0)
+    assert {refused(source, f"unk-{n}") for n in range(100)} == {Reason.SOURCE_UNAVAILABLE}
+    clock.advance(1.9)
+    refused(source, "unk-0")
+    assert server.fetches == 2
+    clock.advance(0.2)
+    refused(source, "unk-0")
+    assert server.fetches == 3
+
+
+def test_b_50_cold_callers_share_one_fetch(remote, server, in_threads, k1):
+    server.publish(k1)
+    server.hold()
+    source = remote()
+    crowd = in_threads([lambda: source.find("k1")] * 50)
+    server.wait_for_fetches(1)
+    server.release()
+    assert {key.key_id for key in crowd.join()} == {"k1"}
+    assert (server.fetches, server.max_in_flight) == (1, 1)
+
+
+def test_c_50_callers_at_expiry_are_served_while_one_fetch_runs(warm, server, clock, in_threads):
+    source = warm()
+    server.hold()
+    clock.advance(400.0)
+    crowd = in_threads([lambda: source.find("k1")] * 50)
+    assert {key.key_id for key in crowd.join()} == {"k1"}
+    assert not server.gate.is_set()
+    server.wait_for_fetches(1)
+    assert server.fetches == 1
+
+
+def test_d_an_outage_after_expiry_fails_nobody_and_recovery_is_seen(warm, server, clock, events):
+    source = warm(settings=STEADY)
+    server.mode = "error"
+    clock.advance(400.0)
+    assert [source.find("k1").key_id for _ in range(50)] == ["k1"] * 50
+    failure = events.next()
+    assert (failure.cause, failure.outcome, failure.reason) == ("expired", "failed", Reason.SOURCE_UNAVAILABLE)
+    assert [source.find("k1").key_id for _ in range(50)] == ["k1"] * 50
+    assert server.fetches == 1
+    assert not source.status().fresh
+    server.mode = "ok"
+    clock.advance(1.0)
+    assert source.find("k1").key_id == "k1"
+    assert events.next().outcome == "unchanged"
+    assert source.status().fresh
+
+
+def test_d2_a_hanging_endpoint_after_expiry_makes_nobody_wait(warm, server, clock, in_threads):
+    source = warm()
+    server.hold()
+    clock.advance(400.0)
+    assert len([key for key in in_threads([lambda: source.find("k1")] * 8).join() if key.key_id == "k1"]) == 8
+    assert not server.gate.is_set()
+
+
+def test_e_a_known_kid_is_found_while_an_unknown_one_waits_for_its_fetch(warm, server, in_threads):
+    source = warm()
+    server.hold()
+    stranger = in_threads([lambda: source.find("unk-0")])
+    server.wait_for_fetches(1)
+    assert source.find("k1").key_id == "k1"
+    assert stranger.results == [None]
+    server.release()
+    assert stranger.join()[0].reason == Reason.KEY_NOT_FOUND
+
+
+def test_f_a_key_published_after_the_fetch_is_found_at_its_first_use(warm, server, k1, k2):
+    source = warm()
+    server.publish(k1, k2)
+    assert source.find("k2").key_id == "k2"
+    assert server.fetches == 1
+
+
+def test_f_a_new_key_fails_none_of_the_callers_who_bring_it_at_once(warm, server, in_threads, k1, k2):
+    source = warm()
+    server.publish(k1, k2)
+    assert {key.key_id for key in in_threads([lambda: source.find("k2")] * 50).join()} == {"k2"}
+    assert server.fetches == 1
+
+
+def test_f_a_flight_that_left_before_the_question_does_not_prove_a_kid_absent(warm, server, clock, k1, k2):
+    source = warm(settings=STEADY)
+    server.hold()
+    clock.advance(250.0)
+    source.find("k1")
+    server.wait_for_fetches(1)
+
+    async def newcomer():
+        asking = asyncio.create_task(source.afind("k2"))
+        await asyncio.sleep(0)
+        server.publish(k1, k2)
+        server.release()
+        return await asking
+
+    assert asyncio.run(newcomer()).key_id == "k2"
+    assert server.fetches == 2
+
+
+def test_g_a_removed_key_is_refused_once_the_thread_has_refreshed_unasked(warm, server, k2):
+    source = warm(clock=SYSTEM_CLOCK, settings=CacheSettings(freshness_s=0.2, minimum_freshness_s=0.1))
+    server.publish(k2)
+    server.wait_for_fetches(2)
+    server.wait_for_fetches(server.fetches + 1)
+    assert refused(source, "k1") == Reason.KEY_NOT_FOUND
+    assert source.find("k2").key_id == "k2"
+
+
+def test_g_a_removed_key_is_refused_after_the_next_refresh(warm, server, clock, events, k2):
+    source = warm()
+    server.publish(k2)
+    clock.advance(300.0)
+    source.find("k1")
+    assert events.next().outcome == "changed"
+    assert refused(source, "k1") == Reason.KEY_NOT_FOUND
+
+
+def test_nothing_is_served_after_the_hard_deadline(warm, server, clock, events):
+    source = warm()
+    server.mode = "error"
+    clock.advance(300.0 + 3600.0 - 0.5)
+    assert source.find("k1").key_id == "k1"
+    events.next()
+    clock.advance(0.5)
+    assert refused(source, "k1") == Reason.SOURCE_UNAVAILABLE
+    assert not source.status().usable
+
+
+def test_a_source_that_comes_back_after_the_hard_deadline_is_used_again(warm, server, clock):
+    source = warm()
+    clock.advance(10_000.0)
+    assert source.find("k1").key_id == "k1"
+    assert server.fetches == 1
+
+
+def test_the_refresh_is_due_at_80_percent_give_or_take_10(remote, server, clock, events, k1):
+    server.publish(k1)
+    seen = set()
+    for _ in range(20):
+        source = remote()
+        source.find("k1")
+        seen.add(source.status().next_refresh_s)
+    assert all(300 * 0.7 <= due_s <= 300 * 0.9 for due_s in seen)
+    assert len(seen) > 10
+
+
+def test_the_refresh_ahead_makes_no_caller_wait(warm, server, clock, events):
+    source = warm(settings=STEADY)
+    clock.advance(239.0)
+    source.find("k1")
+    clock.advance(2.0)
+    server.hold()
+    assert source.find("k1").key_id == "k1"
+    server.release()
+    assert events.next().cause == "ahead"
+    assert server.fetches == 1
+    assert source.status().age_s == 0.0
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_x_strangers_at_a_hanging_endpoint_do_not_slow_the_owner_of_a_known_kid(
+    warm, server, clock, in_threads, expired
+):
+    source = warm(timeout_s=0.3, settings=STEADY)
+    server.hold()
+    if expired:
+        clock.advance(400.0)
+    stop = threading.Event()
+
+    def attacker(offset):
+        outcomes = []
+        while not stop.is_set():
+            outcomes.append(refused(source, f"unk-{(offset + len(outcomes)) % 400}"))
+            time.sleep(0.001)
+        return outcomes
+
+    def victim():
+        try:
+            while not attacked.wait(0.001):
+                assert source.find("k1").key_id == "k1"
+            return [source.find("k1").key_id for _ in range(600)]
+        finally:
+            stop.set()
+
+    attacked = threading.Event()
+    crowd = in_threads([victim, *(lambda offset=offset: attacker(offset) for offset in (0, 100, 200, 300))])
+    server.wait_for_fetches(1)
+    attacked.set()
+    mine, *theirs = crowd.join()
+    assert mine == ["k1"] * 600
+    assert not server.gate.is_set()
+    assert {reason for outcomes in theirs for reason in outcomes} == {Reason.SOURCE_UNAVAILABLE}
+    assert server.fetches == 1
+
+
+def test_a_cold_source_that_fails_is_left_alone_and_every_caller_is_told_at_once(remote, server, events):
+    server.mode = "error"
+    source = remote()
+    assert {refused(source, "k1") for _ in range(20)} == {Reason.SOURCE_UNAVAILABLE}
+    assert server.fetches == 1
+    assert source.status().last_error == Reason.SOURCE_UNAVAILABLE
+    assert events.next().cause == "cold"
+
+
+def test_a_cold_caller_waits_no_longer_than_the_timeout(remote, server):
+    server.hold()
+    source = remote(timeout_s=0.2)
+    assert refused(source, "k1") == Reason.SOURCE_UNAVAILABLE
+    assert not server.gate.is_set()
+
+
+def test_unknown_kids_are_forgotten_when_the_set_changes(warm, server, clock, events, k1, k2):  # noqa: PLR0917
+    source = warm(
+        settings=CacheSettings(
+            refresh_jitter_ratio=0.0, unknown_kid_wait_s=10.0, unknown_kid_burst=1, unknown_kid_interval_s=1e6
+        )
+    )
+    assert refused(source, "k2") == Reason.KEY_NOT_FOUND
+    server.publish(k1, k2)
+    assert refused(source, "k2") == Reason.KEY_NOT_FOUND
+    assert server.fetches == 1
+    clock.advance(250.0)
+    source.find("k1")
+    while events.next().outcome != "changed":
+        pass
+    assert source.find("k2").key_id == "k2"
+    server.publish(k1)
+    clock.advance(250.0)
+    source.find("k1")
+    while events.next().outcome != "changed":
+        pass
+    clock.advance(1e6)
+    server.publish(k1, k2)
+    assert source.find("k2").key_id == "k2"
+
+
+def test_an_unknown_kid_at_an_exhausted_budget_is_rejected_but_not_remembered(warm, server, clock, k1, k2):
+    source = warm()
+    for n in range(5):
+        refused(source, f"unk-{n}")
+    server.publish(k1, k2)
+    assert refused(source, "k2") == Reason.KEY_NOT_FOUND
+    clock.advance(10.0)
+    assert source.find("k2").key_id == "k2"
+
+
+def test_an_unknown_kid_is_undecided_while_only_a_stale_set_is_held(warm, server, clock, events):
+    source = warm()
+    assert refused(source, "unk-0") == Reason.KEY_NOT_FOUND
+    server.mode = "error"
+    clock.advance(301.0)
+    assert refused(source, "unk-0") == Reason.SOURCE_UNAVAILABLE
+    assert refused(source, "unk-1") == Reason.SOURCE_UNAVAILABLE
+
+
+def test_the_first_failure_is_the_cause_of_what_every_waiting_caller_is_told(remote, server, in_threads):
+    server.mode = "garbage"
+    server.hold()
+    source = remote()
+    crowd = in_threads([lambda: source.find("k1")] * 5)
+    server.wait_for_fetches(1)
+    server.release()
+    errors = crowd.join()
+    assert {error.reason for error in errors} == {Reason.SOURCE_UNAVAILABLE}
+    assert len({id(error) for error in errors}) == 5
+
+
+def test_a_rotation_fails_no_caller(warm, server, clock, token_of, in_threads, k1, k2):  # noqa: PLR0917
+    source = warm()
+    verifier = Verifier(issuer="https://id.example", audience="orders", keys=source, clock=clock)
+    old, new = token_of(k1), token_of(k2)
+    rotated, done = threading.Event(), threading.Event()
+
+    def caller():
+        accepted = 0
+        while not done.is_set() or accepted < 20:
+            verifier.verify(new if rotated.is_set() else old)
+            verifier.verify(old)
+            accepted += 1
+        return accepted
+
+    crowd = in_threads([caller] * 8)
+    server.publish(k1, k2)
+    rotated.set()
+    for _ in range(3):
+        clock.advance(10.0)
+        verifier.verify(new)
+    done.set()
+    assert all(isinstance(result, int) and result >= 20 for result in crowd.join())
+
+
+def test_the_event_of_a_fetch_names_the_source_its_cause_and_what_changed(warm, server, events, k1, k2):
+    source = warm()
+    server.publish(k1, k2)
+    source.find("k2")
+    event = events.next()
+    assert (event.source, event.cause, event.outcome) == (server.url, "unknown_kid", "changed")
+    assert (event.keys, event.unusable, event.reason) == (2, 0, None)
+    assert events.seen[0].cause == "cold"
+    assert len(events.seen) == 2
+
+
+def test_a_broken_observer_changes_nothing(remote, server, k1):
+    class Broken:
+        def observe(self, event):
+            raise RuntimeError("boom")
+
+    server.publish(k1)
+    source = remote(observer=Broken())
+    assert source.find("k1").key_id == "k1"
+    assert source.refresh().keys == 1
+
+
+def test_a_refresh_asked_for_fetches_now(warm, server, events, k1, k2):
+    source = warm()
+    server.publish(k1, k2)
+    assert source.refresh().keys == 2
+    assert events.next().cause == "asked"
+    assert server.fetches == 1
+
+
+def test_a_token_without_kid_costs_no_fetch(warm, server, k1, k2):
+    source = warm()
+    assert source.find(None).key_id == "k1"
+    server.publish(k1, k2)
+    source.find("k2")
+    assert refused(source, None) == Reason.KEY_ID_MISSING
+    assert server.fetches == 1
