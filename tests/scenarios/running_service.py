@@ -117,13 +117,18 @@ class RunningService:
         """Ctrl-C, and the exit code."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(30)
-        self._reader.join(10)
+        self._finish()
         return code
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
+        self._finish()
+
+    def _finish(self) -> None:
         self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def clean_environment() -> dict[str, str]:

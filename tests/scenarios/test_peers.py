@@ -15,6 +15,7 @@ import sealwright as sw
 from sealwright.clock import SYSTEM_CLOCK
 
 ISSUERS = {"RS256": "rs", "PS256": "ps", "ES256": "default", "EdDSA": "ed", "Ed25519": "ed25519", "ML-DSA-65": "pq"}
+pytestmark = pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # EdDSA is an older name
 CASES = [pytest.param(peer, alg, id=f"{peer.name}-{alg}") for peer in PEERS for alg in peer.algorithms]
 
 

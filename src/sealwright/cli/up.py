@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -52,7 +53,9 @@ def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket) 
     app = build_app(process, operations, lifespan=credential.lifespan())
     config = uvicorn.Config(app, log_config=json_logging_config(), server_header=False, timeout_graceful_shutdown=10)
     server = _AnnouncingServer(config, lambda: _print_banner(process.settings, owned.folder))
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn shuts down in order, then raises the signal again
+    # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 

@@ -80,7 +80,8 @@ class ManagedSigner:
         finally:
             if self._observer is not None:
                 spent_s = self._clock.monotonic() - began
-                self._observer.observe(TokenSigned(self._issuer, key.algorithm.name, key.key_id, spent_s, reason))
+                event = TokenSigned(self._issuer, key.algorithm.name, key.key_id, spent_s, reason, key.backend)
+                self._observer.observe(event)
 
 
 class _ActiveKey:
@@ -109,6 +110,10 @@ class _ActiveKey:
     @property
     def key_id(self) -> str:
         return str(self._record.key_id)
+
+    @property
+    def backend(self) -> str:
+        return self._record.backend
 
     def sign(self, signing_input: bytes) -> bytes:
         signature = self._backend.sign(self._record.handle, signing_input)

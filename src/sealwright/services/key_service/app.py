@@ -53,6 +53,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
         title="Sealwright key service",
         version=__version__,
         openapi_url=None,
+        strict_content_type=False,  # a bearer credential is no ambient authority: no form can send it
         exception_handlers={RequestValidationError: _on_invalid_request},
     )
     app.include_router(_key_routes(operations, credentials))
