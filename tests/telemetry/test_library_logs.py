@@ -120,3 +120,13 @@ def test_hostile_text_stays_on_one_ascii_line(hostile: str) -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["level"] == "error"
+
+
+def test_a_long_trace_keeps_its_end_where_the_error_is() -> None:
+    try:
+        raise ValueError("x" * 20_000 + " the end")
+    except ValueError as error:
+        record = logging.LogRecord("somebody", logging.ERROR, __file__, 1, "failed", (), (ValueError, error, None))
+    line = json.loads(JSONLines().format(record))
+    assert len(line["exception"]) == 8192
+    assert line["exception"].endswith(" the end")
