@@ -99,8 +99,10 @@ def test_a_token_among_the_arguments_is_replaced() -> None:
 
 
 def test_a_token_at_the_end_of_what_is_shown_is_not_cut_into_the_open() -> None:
-    line = formatted("x " * 4090 + TOKEN)
-    assert TOKEN[:20] not in line["message"]
+    header, payload, _ = TOKEN.split(".")
+    before_the_cut = len(header) + len(payload) + 10
+    line = formatted(" " * (8192 - before_the_cut) + TOKEN)
+    assert payload not in line["message"]
 
 
 def test_arguments_that_do_not_fit_are_left_out() -> None:
@@ -118,3 +120,13 @@ def test_hostile_text_stays_on_one_ascii_line(hostile: str) -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["level"] == "error"
+
+
+def test_a_long_trace_keeps_its_end_where_the_error_is() -> None:
+    try:
+        raise ValueError("x" * 20_000 + " the end")
+    except ValueError as error:
+        record = logging.LogRecord("somebody", logging.ERROR, __file__, 1, "failed", (), (ValueError, error, None))
+    line = json.loads(JSONLines().format(record))
+    assert len(line["exception"]) == 8192
+    assert line["exception"].endswith(" the end")
