@@ -58,7 +58,7 @@ class Timings(BaseModel):
 
     jwks_max_age_s: Seconds = 300
     worst_consumer_cache_s: Seconds = 1200
-    longest_token_s: Seconds = 900
+    longest_token_s: float = Field(default=900, ge=4, le=86_400)
     leeway_s: Leeway = 60
     replication_s: Seconds = 60
     verify_window_floor_s: Seconds = 86_400
@@ -94,7 +94,7 @@ class ServiceSettings(_FromEnvironment):
     issuers: dict[IssuerName, SigningAlgorithm] = {DEFAULT_ISSUER: "ES256"}
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
-    operator_lifetime_s: float = Field(default=900, ge=2, le=900)
+    operator_lifetime_s: float = Field(default=900, ge=4, le=900)
     timings: Timings = Timings()
 
     def at_url(self) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,17 @@ SHORT_TIMINGS = {
     "SEALWRIGHT_TIMINGS__WORST_CONSUMER_CACHE_S": "0",
     "SEALWRIGHT_TIMINGS__REPLICATION_S": "0",
     "SEALWRIGHT_TIMINGS__VERIFY_WINDOW_FLOOR_S": "0",
-    "SEALWRIGHT_TIMINGS__LONGEST_TOKEN_S": "2",
+    "SEALWRIGHT_TIMINGS__LONGEST_TOKEN_S": "4",
     "SEALWRIGHT_TIMINGS__LEEWAY_S": "0",
 }
+
+
+def eventually(check: Callable[[], bool], what: str, within_s: float = 20) -> None:
+    """Ask again and again; a generous deadline, not a measurement."""
+    deadline = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
 
 
 class Answer:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from running_service import RunningService
+from running_service import RunningService, eventually
 
 import sealwright as sw
 
@@ -215,11 +215,7 @@ def test_an_emergency_rotation_of_the_internal_issuer_renews_the_operator_creden
     answer = service.request("POST", "/v1/issuers/internal/emergency-rotate", {"reason": "credential leaked"})
     assert answer.status == 200
     assert service.request("GET", "/v1/keys", credential=stolen).status == 401
-    for _ in range(100):
-        if service.request("GET", "/v1/keys").status == 200:
-            break
-    else:
-        raise AssertionError("the operator credential was never renewed")
+    eventually(lambda: service.request("GET", "/v1/keys").status == 200, "the operator credential is renewed")
 
 
 def test_a_reason_is_asked_for_what_cannot_be_undone(service: RunningService) -> None:

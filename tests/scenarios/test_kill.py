@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import urllib3
 from running_service import SHORT_TIMINGS, RunningService
-from sealwright.keys.catalogs.sql import SqlCatalog
 
 from sealwright.keys.audit import check_chain
+from sealwright.keys.catalogs.sql import SqlCatalog
 
 
 def rotate_until_killed(service: RunningService, stop: threading.Event) -> None:

@@ -47,7 +47,7 @@ def up(
 
 def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket) -> None:
     operations = KeyOperations(process, "sealwright")
-    credential = _credential(operations, process, owned.folder)
+    credential = _credential(operations, owned.folder)
     credential.renew()
     owned.note_service(_local_url(process.settings), process.settings.at_url())
     app = build_app(process, operations, lifespan=credential.lifespan())
@@ -59,11 +59,11 @@ def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket) 
         server.run(sockets=[listener])
 
 
-def _credential(operations: KeyOperations, process: SingleProcess, folder: DataFolder) -> OperatorCredential:
+def _credential(operations: KeyOperations, folder: DataFolder) -> OperatorCredential:
     def write(text: str) -> None:
         folder.write_private(folder.operator_credential, text)
 
-    return OperatorCredential(operations, write, process.settings.operator_lifetime_s)
+    return OperatorCredential(operations, write)
 
 
 class _AnnouncingServer(uvicorn.Server):

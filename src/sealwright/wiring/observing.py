@@ -25,4 +25,6 @@ def build_observing(issuers: Collection[str], *, logs: TextIO | None = None, clo
     """``issuers`` are the names that metrics may show; a live collection may grow later. No logs without a stream."""
     metrics = Metrics(issuers=issuers)
     observers = (metrics,) if logs is None else (metrics, Logs(logs, clock=clock))
-    return Observing(FanOut(*observers), metrics)
+    fan_out = FanOut(*observers)
+    metrics.watch(fan_out)
+    return Observing(fan_out, metrics)

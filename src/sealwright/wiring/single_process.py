@@ -9,6 +9,7 @@ from typing import TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.profiles import access_token
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import KeySource
@@ -20,8 +21,6 @@ from sealwright.wiring.data_folder import OwnedFolder
 from sealwright.wiring.observing import Observing, build_observing
 from sealwright.wiring.publishing import Publications, build_catalog, key_timings
 from sealwright.wiring.signing import SigningSide, build_backends, build_signing
-
-ACCESS_TOKEN_TYPE = "at+jwt"  # RFC 9068 §2.1
 
 
 class SingleProcess:
@@ -82,7 +81,7 @@ class SingleProcess:
         policy = VerificationPolicy(
             issuer=self.issuer_url(name),
             audience=audience,
-            typ=ACCESS_TOKEN_TYPE,
+            typ=access_token.TYP,
             leeway_s=self.settings.timings.leeway_s,
             label=name,
         )

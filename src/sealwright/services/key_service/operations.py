@@ -9,9 +9,9 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.record import KeyRecord
-from sealwright.profiles.access_token import access_token_payload
+from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.settings import INTERNAL_ISSUER
-from sealwright.wiring.single_process import ACCESS_TOKEN_TYPE, SingleProcess
+from sealwright.wiring.single_process import SingleProcess
 
 _HIDDEN = {"handle", "public", "generation"}
 
@@ -78,8 +78,9 @@ class KeyOperations:
 
     def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
         claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
-        audience, lifetime_s = self._process.settings.at_url(), self._process.settings.operator_lifetime_s
-        return self._issue(INTERNAL_ISSUER, claims, audience, lifetime_s)
+        settings = self._process.settings
+        lifetime_s = min(settings.operator_lifetime_s, settings.timings.longest_token_s)
+        return self._issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
 
     def active_key_id_of_operators(self) -> str | None:
         return self._lifecycle.active(INTERNAL_ISSUER).key_id
@@ -117,7 +118,7 @@ class KeyOperations:
             longest_s=longest_s,
             now=self._process.clock.now(),
         )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=ACCESS_TOKEN_TYPE, actor=self._actor)
+        signed = self._process.signing.signer(issuer).sign(payload, typ=TYP, actor=self._actor)
         return {
             "token": signed.token,
             "token_type": "Bearer",

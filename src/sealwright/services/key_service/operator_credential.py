@@ -17,19 +17,19 @@ LOOK_EVERY_S = 0.5
 
 
 class OperatorCredential:
-    """Keeps one file current. ``write`` stores the text; ``lifetime_s`` is the life of each credential."""
+    """Keeps one file current; ``write`` stores the text."""
 
-    def __init__(self, operations: KeyOperations, write: Callable[[str], None], lifetime_s: float) -> None:
+    def __init__(self, operations: KeyOperations, write: Callable[[str], None]) -> None:
         self._operations = operations
         self._write = write
-        self._half_life_s = lifetime_s / 2
+        self._half_life_s = 0.0
         self._key_id: str | None = None
 
     def renew(self) -> None:
         """Sign a new credential and write it. Raises SealwrightError."""
         issued = self._operations.issue_operator_credential("operator", OPERATOR_SCOPES)
         self._write(issued["token"] + "\n")
-        self._key_id = issued["key_id"]
+        self._key_id, self._half_life_s = issued["key_id"], issued["expires_in"] / 2
 
     def lifespan(self) -> Callable[[Any], AbstractAsyncContextManager[None]]:
         """Renews while the application runs: at half life, and at once when another key signs."""
