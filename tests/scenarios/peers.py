@@ -36,7 +36,8 @@ let claims = ''
 for await (const part of process.stdin) claims += part
 const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
 const jwk = { ...(await exportJWK(publicKey)), alg, kid: 'peer-key', use: 'sig' }
-const token = await new SignJWT(JSON.parse(claims)).setProtectedHeader({ alg, kid: 'peer-key', typ: 'JWT' }).sign(privateKey)
+const header = { alg, kid: 'peer-key', typ: 'JWT' }
+const token = await new SignJWT(JSON.parse(claims)).setProtectedHeader(header).sign(privateKey)
 console.log(JSON.stringify({ token, jwks: { keys: [jwk] } }))
 """
 

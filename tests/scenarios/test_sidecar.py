@@ -6,12 +6,12 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_service import HTTP, Answer, RunningService, clean_environment
+import urllib3
+from running_service import HTTP, Answer, RunningService, clean_environment, eventually
 
 COMMAND = str(Path(sys.executable).with_name("sealwright-verifier"))
 FORBIDDEN = ("sealwright.keys", "sqlalchemy", "alembic", "pkcs11", "boto3", "botocore", "google", "azure", "hvac")
@@ -38,16 +38,14 @@ class Sidecar:
             self.process = subprocess.Popen(
                 [COMMAND], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=clean_environment() | settings
             )
-        for _ in range(300):
-            try:
-                if self.request("GET", "/healthz").status == 200:
-                    return
-            except OSError:
-                pass
-            except Exception as error:  # noqa: BLE001 urllib3's own tree, while nobody listens yet
-                assert self.process.poll() is None, (error, log.read_text())
-            time.sleep(0.05)
-        raise AssertionError(log.read_text())
+        eventually(self._alive, "the sidecar starts")
+
+    def _alive(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.request("GET", "/healthz").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
 
     def request(self, method: str, path: str, body: object = None) -> Answer:
         content = None if body is None else json.dumps(body).encode()

@@ -11,10 +11,8 @@ from typing import Any, Protocol
 
 from sealwright.client import KeyServiceClient
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.services.key_service.operations import KeyOperations
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
-from sealwright.wiring.single_process import open_single_process
 
 
 class KeyCalls(Protocol):
@@ -56,7 +54,16 @@ def open_calls(home: Path | None, *, create: bool = False) -> Iterator[KeyCalls]
         return
     # Tokens issued while the service is down name the same issuer as those issued while it is up.
     settings = settings.model_copy(update={"public_url": settings.public_url or folder.noted_public_url()})
-    with owned, open_single_process(settings, owned) as process:
+    with owned:
+        yield from _own_calls(settings, owned)
+
+
+def _own_calls(settings: ServiceSettings, owned: OwnedFolder) -> Iterator[KeyCalls]:
+    # Only this path needs the database and the stored keys: other verbs start without loading either.
+    from sealwright.services.key_service.operations import KeyOperations
+    from sealwright.wiring.single_process import open_single_process
+
+    with open_single_process(settings, owned) as process:
         yield KeyOperations(process, _actor())
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import Observer
 from sealwright.telemetry.fan_out import FanOut
-from sealwright.telemetry.logs import Logs
+from sealwright.telemetry.logs import Logs, json_logging_config
 from sealwright.telemetry.metrics import Metrics
 
 
@@ -28,3 +28,8 @@ def build_observing(issuers: Collection[str], *, logs: TextIO | None = None, clo
     fan_out = FanOut(*observers)
     metrics.watch(fan_out)
     return Observing(fan_out, metrics)
+
+
+def log_config() -> dict[str, Any]:
+    """What a web server logs with: the same JSON lines, and no line for each request."""
+    return json_logging_config()

@@ -17,9 +17,8 @@ from sealwright.errors import Reason, RejectedError, SealwrightError
 from sealwright.services import http
 from sealwright.services.verifier_service.app import DecisionEndpoint
 from sealwright.settings import VerifierSettings
-from sealwright.telemetry.logs import json_logging_config
 from sealwright.trust.verifier import Verifier
-from sealwright.wiring.observing import Observing, build_observing
+from sealwright.wiring.observing import Observing, build_observing, log_config
 from sealwright.wiring.verifying import build_verifier
 
 
@@ -33,7 +32,7 @@ def main() -> None:
         sys.stderr.write(f"sealwright-verifier: {error}\n")
         sys.exit(error.exit_code)
     app = build_app(verifier, settings.audience, observing)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=json_logging_config(), server_header=False)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=log_config(), server_header=False)
 
 
 def build_app(verifier: Verifier, audience: str, observing: Observing) -> Starlette:

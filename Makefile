@@ -1,0 +1,53 @@
+# Sealwright: every command that a person or CI needs. `make` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help up test check map soak fuzz bench lock clean
+
+PORT ?= 8700
+SEALWRIGHT_HOME ?= ./sealwright-data
+BIN := .venv/bin
+SOURCES := pyproject.toml scripts/install.sh requirements-installer.lock
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: .venv/installed-service ## run Sealwright here until Ctrl-C (PORT, SEALWRIGHT_HOME)
+	@trap '' INT; SEALWRIGHT_PORT=$(PORT) SEALWRIGHT_HOME="$(SEALWRIGHT_HOME)" scripts/foreground.sh $(BIN)/sealwright up
+
+test: .venv/installed-dev ## all checks and all tests, at most 15 minutes on 2 cores
+	@scripts/system-tools.sh
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: .venv/installed-dev ## lint, types, import contracts, the map
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/draw_map.py --check
+
+map: .venv/installed-dev ## draw the map in ARCHITECTURE.md anew
+	@$(BIN)/python scripts/draw_map.py
+
+soak: .venv/installed-dev ## the long campaigns: kills and races, at most 75 minutes
+	@scripts/system-tools.sh
+	@$(BIN)/python -m pytest -m soak -n 2 --dist loadfile
+
+fuzz: .venv/installed-dev ## property tests of every parser with many more examples
+	@$(BIN)/python -m pytest --hypothesis-profile=long -k "propert or stateful" tests
+
+bench: .venv/installed-dev ## signing and verifying, as ratios to the raw primitive and to peers
+	@$(BIN)/python benchmarks/tokens.py
+
+lock: .venv/installed-dev ## resolve the locked packages anew
+	@scripts/lock.sh
+
+clean: ## remove the environment and caches; the data folder stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/installed-service: requirements.lock $(SOURCES)
+	@scripts/install.sh requirements.lock
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock $(SOURCES)
+	@scripts/install.sh requirements-dev.lock
+	@touch $@ .venv/installed-service

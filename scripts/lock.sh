@@ -1,0 +1,13 @@
+#!/bin/sh
+# Resolve requirements*.lock for every supported Python, with hashes and without the address of any registry.
+set -eu
+export UV_NO_CONFIG=1
+compile() {
+    lock=$1
+    shift
+    .venv/bin/python -m uv pip compile "$@" --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-annotate --no-emit-index-url --output-file "$lock"
+}
+compile requirements.lock pyproject.toml --extra service --group build
+compile requirements-dev.lock pyproject.toml --extra service --group build --group test --group check
+echo "uv" | compile requirements-installer.lock -
