@@ -20,7 +20,7 @@ def failure(source):
         source.find("k1")
     assert caught.value.reason == Reason.SOURCE_UNAVAILABLE
     assert isinstance(caught.value.__cause__, UnavailableError)
-    return caught.value.__cause__.reason
+    return caught.value.__cause__
 
 
 def test_h_the_etag_is_sent_and_a_304_makes_the_same_keys_fresh_again(warm, server, clock, events):
@@ -40,7 +40,7 @@ def test_h_the_etag_is_sent_and_a_304_makes_the_same_keys_fresh_again(warm, serv
 
 def test_h_a_304_that_was_not_asked_for_is_no_answer(remote, server):
     server.mode = "not_modified"
-    assert failure(remote()) == Reason.SOURCE_UNAVAILABLE
+    assert failure(remote()).reason == Reason.SOURCE_UNAVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_h_a_long_max_age_is_refetched_when_the_cap_is_short(warm, server, clock
 def test_i_a_body_that_is_too_big_is_refused_after_a_bounded_read(remote, server, k1, mode):
     server.publish(k1)
     server.mode = mode
-    assert failure(remote()) == Reason.SOURCE_MALFORMED
+    assert failure(remote()).reason == Reason.SOURCE_MALFORMED
     server.stop()
     assert server.bytes_sent < 16 * 1024 * 1024
 
@@ -96,14 +96,16 @@ def test_i_a_body_that_is_too_big_is_refused_after_a_bounded_read(remote, server
 def test_i_a_compressed_body_is_refused_and_never_unpacked(remote, server, k1):
     server.publish(k1)
     server.mode = "compressed"
-    assert failure(remote()) == Reason.SOURCE_MALFORMED
+    refusal = failure(remote())
+    assert refusal.reason == Reason.SOURCE_MALFORMED
+    assert "encoding" in refusal.message
     assert server.requests[0]["Accept-Encoding"] == "identity"
 
 
 def test_j_a_redirect_is_not_followed(remote, server, k1):
     server.publish(k1)
     server.mode = "redirect"
-    assert failure(remote()) == Reason.SOURCE_UNAVAILABLE
+    assert failure(remote()).reason == Reason.SOURCE_UNAVAILABLE
     assert server.paths == ["/jwks.json"]
 
 
@@ -137,7 +139,7 @@ def test_k2_a_refresh_without_keys_is_a_failure_that_keeps_the_last_good_set(war
 
 def test_k2_a_set_of_unusable_keys_only_is_as_empty_as_an_empty_one(remote, server):
     server.mode = "bad"
-    assert failure(remote()) == Reason.SOURCE_MALFORMED
+    assert failure(remote()).reason == Reason.SOURCE_MALFORMED
 
 
 @pytest.mark.parametrize("mode", ["drip_header", "drip_body"])
@@ -161,7 +163,7 @@ def test_an_endpoint_that_hangs_is_given_up_at_the_deadline(remote, server, even
 
 def test_a_port_where_nobody_listens_is_unavailable(remote, server, clock):
     server.stop()
-    assert failure(remote()) == Reason.SOURCE_UNAVAILABLE
+    assert failure(remote()).reason == Reason.SOURCE_UNAVAILABLE
 
 
 def test_making_a_source_asks_nobody(remote, server):
@@ -244,10 +246,9 @@ def test_plain_http_never_leaves_this_machine_whatever_its_name_resolves_to():
         address.check_resolved("10.1.2.3")
 
 
-def test_a_number_that_hides_a_metadata_address_is_refused_at_the_connection(clock, events):
-    with RemoteJWKSet("https://2852039166/latest", clock=clock, observer=events, timeout_s=2.0) as source:
-        with pytest.raises(UnavailableError):
-            source.find("k1")
+def test_a_name_that_resolves_to_a_refused_address_is_never_connected_to(server, events):
+    with RemoteJWKSet(f"https://0:{server.port}/jwks.json", observer=events, timeout_s=2.0) as source:
+        assert "address that is refused" in failure(source).message
         assert events.next().outcome == "failed"
 
 
@@ -295,7 +296,7 @@ def test_https_works_with_the_authorities_that_were_given(tls_server, certificat
 def test_https_with_an_unknown_authority_is_unavailable(tls_server, k1):
     tls_server.publish(k1)
     with RemoteJWKSet(tls_server.url) as source:
-        assert failure(source) == Reason.SOURCE_UNAVAILABLE
+        assert failure(source).reason == Reason.SOURCE_UNAVAILABLE
     assert tls_server.fetches == 0
 
 
