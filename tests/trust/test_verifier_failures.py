@@ -125,12 +125,13 @@ def test_a_fault_in_a_source_fails_closed(verifier_of, token_of, k1, fault):
 
 
 @pytest.mark.parametrize("answer", [None, "key", 7])
-def test_a_source_that_answers_nonsense_fails_closed(verifier_of, token_of, k1, answer):
+def test_a_source_that_answers_nonsense_fails_closed(verifier_of, token_of, events, k1, answer):
     class Nonsense(StaticKeys):
         def find(self, key_id):
             return answer
 
-    assert verifier_of(Nonsense(k1.public)).decide(token_of(k1)).outcome == "undecided"
+    assert verifier_of(Nonsense(k1.public), observer=events).decide(token_of(k1)).outcome == "undecided"
+    assert events.next().outcome == "undecided"
 
 
 def test_an_accepted_token_makes_one_event(verifier_of, token_of, events, clock, k1):
