@@ -51,7 +51,7 @@ class KeySnapshot:
         return cls(
             flight=flight,
             keys=keys,
-            etag=fetched.etag or (before.etag if before and fetched.keys is None else None),
+            etag=fetched.etag,
             fetched_at=began,
             refresh_at=max(
                 began + fresh_s * (settings.refresh_ahead_ratio + jitter),

@@ -16,6 +16,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.jose import compact
 from sealwright.jose.claims import check_scopes
 from sealwright.jose.compact import UnverifiedJWS
+from sealwright.jose.jwk import PublicJWK, SecretJWK
 from sealwright.jose.verification import verify_with_key
 from sealwright.trust.decision import Verified
 from sealwright.trust.issuers import Issuers, TrustedIssuer
@@ -56,6 +57,8 @@ class Pipeline:
         trail: Trail,
         scopes: frozenset[str],
     ) -> Verified:
+        if not isinstance(key, PublicJWK | SecretJWK):
+            raise TypeError("a key source answered with something that is no verification key")
         trail.key = key
         if unverified.header.key_id is None:
             self._check_revoked(issuer, key.key_id)  # 4, for a token that named no key
