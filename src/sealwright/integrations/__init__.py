@@ -1,1 +1,1 @@
-"""Other people's frameworks, one file each; a Verifier or Signer is passed in."""
+"""Room for other people's frameworks, one file each; none is in it yet."""

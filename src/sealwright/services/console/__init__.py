@@ -1,1 +1,1 @@
-"""The web console; talks to the key service only through client.py."""
+"""Room for the web console, which will talk to the key service only through client.py; not there yet."""

@@ -1,1 +1,1 @@
-"""Shared memory for replay and revocation."""
+"""Room for the memory that verifiers share, for replay and revocation; nothing is in it yet."""
