@@ -11,7 +11,7 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/installed-service ## run Sealwright here until Ctrl-C (PORT, SEALWRIGHT_HOME)
-	@trap '' INT; SEALWRIGHT_PORT=$(PORT) SEALWRIGHT_HOME="$(SEALWRIGHT_HOME)" scripts/foreground.sh $(BIN)/sealwright up
+	@SEALWRIGHT_PORT=$(PORT) SEALWRIGHT_HOME="$(SEALWRIGHT_HOME)" exec $(BIN)/sealwright up
 
 test: .venv/installed-dev ## all checks and all tests, at most 15 minutes on 2 cores
 	@scripts/system-tools.sh

@@ -37,6 +37,11 @@ def test_a_decision_is_one_line_with_time_level_kid_alg_and_reason(logs: Any, ha
     }
 
 
+def test_a_backend_call_that_went_well_has_no_line_of_its_own(logs: Any, happened: Any) -> None:
+    logs.observer.observe(happened.called())
+    assert logs.text() == ""
+
+
 def test_the_level_says_whether_somebody_should_look(logs: Any, happened: Any) -> None:
     expected = [
         (happened.decided(), "info", "token.decided"),
@@ -47,7 +52,6 @@ def test_the_level_says_whether_somebody_should_look(logs: Any, happened: Any) -
         (happened.refreshed(), "info", "key_source.refreshed"),
         (happened.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE), "error", "key_source.refreshed"),
         (happened.moved(), "info", "key.moved"),
-        (happened.called(), "info", "backend.called"),
         (happened.called(reason=Reason.BACKEND_KEY_MISSING), "error", "backend.called"),
     ]
     for event, level, name in expected:
@@ -64,7 +68,10 @@ def test_every_fact_of_an_event_is_in_its_line(logs: Any, happened: Any) -> None
     wanted = {"source": "https://id.example/.well-known/jwks.json", "cause": "cold", "outcome": "changed"}
     assert refreshed.items() >= (wanted | {"keys": 3, "unusable": 1, "reason": None, "duration_ms": 150.0}).items()
     assert logs.line_of(happened.signed()).items() >= {"backend": "local", "kid": "k1", "duration_ms": 15.0}.items()
-    assert logs.line_of(happened.called()).items() >= {"backend": "local", "call": "sign", "reason": None}.items()
+    assert (
+        logs.line_of(happened.called(reason=Reason.BACKEND_FAILED)).items()
+        >= {"backend": "local", "call": "sign"}.items()
+    )
 
 
 def test_time_is_the_clocks_in_utc_with_milliseconds(logs: Any, clock: ManualClock, happened: Any) -> None:
@@ -81,7 +88,7 @@ def test_a_hostile_id_cannot_break_a_line(logs: Any, happened: Any, hostile: str
     logs.observer.observe(happened.moved(key_id=hostile, actor=hostile, reason=hostile))
     logs.observer.observe(happened.refreshed(source=hostile))
     logs.observer.observe(happened.signed(backend=hostile))
-    logs.observer.observe(happened.called(backend=hostile))
+    logs.observer.observe(happened.called(backend=hostile, reason=Reason.BACKEND_FAILED))
     text = logs.text()
     assert text.isascii()
     assert text.count("\n") == 5 == len(logs.lines())
@@ -124,7 +131,7 @@ def test_no_line_ever_contains_a_token(token: str, before: str, after: str) -> N
     logs.observe(TokenSigned(text, text, text, 0.0, backend=text))
     logs.observe(KeySourceRefreshed(text, "cold", "changed", 1, 0, 0.0))
     logs.observe(KeyMoved(text, text, text, "standby", "active", actor=text, reason=text))
-    logs.observe(BackendCalled(text, "sign", 0.0))
+    logs.observe(BackendCalled(text, "sign", 0.0, Reason.BACKEND_FAILED))
     written = stream.getvalue()
     assert written.count("\n") == 5
     _, payload, signature = token.split(".")

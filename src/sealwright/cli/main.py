@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -39,6 +40,7 @@ def version() -> None:
 
 def main() -> None:
     """Run one verb; every failure ends in one clear line and an exit code, never in a traceback."""
+    os.umask(0o077)  # whatever a verb writes is its owner's alone
     try:
         app()
     except SealwrightError as error:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import uvicorn
 from rich.console import Console
@@ -27,9 +28,19 @@ def serve(settings: ServiceSettings) -> None:
     """Listen, own the data folder, and serve until told to stop. Raises ConfigurationError."""
     with _listening(settings) as listener, OwnedFolder(settings.home) as owned:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        with open_single_process(settings, owned, logs=sys.stderr) as process:
+        with _log_stream(owned.folder) as logs, open_single_process(settings, owned, logs=logs) as process:
             _serve(process, owned, listener)
     Console().print("stopped; the next start finds the same keys")
+
+
+@contextlib.contextmanager
+def _log_stream(folder: DataFolder) -> Iterator[TextIO]:
+    """Standard error for whoever collects it; a file when a person watches, who wants to read the banner."""
+    if not sys.stderr.isatty():
+        yield sys.stderr
+        return
+    with folder.open_log() as file:
+        yield file
 
 
 def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket) -> None:
@@ -101,6 +112,7 @@ def _print_banner(settings: ServiceSettings, folder: DataFolder) -> None:
   API         {base}/openapi.json
   metrics     {base}/metrics
   data        {folder.home.absolute()}
+  log         {folder.log.absolute() if sys.stderr.isatty() else "standard error"}
   credential  {folder.operator_credential.absolute()}   (operator, renewed while this runs)
 
 Paste these into another terminal:

@@ -70,8 +70,8 @@ class Journal:
             raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here") from None
 
     def _report(self, record: KeyRecord, before: KeyState | None, actor: str, reason: str) -> None:
-        if self._observer is not None and before != record.state:
+        if self._observer is not None and record.key_id is not None and before != record.state:
             was = str(before) if before else None
             self._observer.observe(
-                KeyMoved(record.issuer, record.algorithm, record.key_id or "", was, str(record.state), actor, reason)
+                KeyMoved(record.issuer, record.algorithm, record.key_id, was, str(record.state), actor, reason)
             )

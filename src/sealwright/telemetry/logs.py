@@ -18,10 +18,10 @@ _LEVELS = {"accepted": "info", "rejected": "warning", "undecided": "error"}
 
 
 class Logs:
-    """Writes one line for each event to ``stream``. Lines are ASCII, and no part of a token is in one.
+    """Writes one line for each event to ``stream``, except for backend calls that went well.
 
-    An id or a name that is longer than 128 characters, not printable ASCII or shaped like a token is shown as
-    ``sha256:`` and 16 hexadecimal digits.
+    Lines are ASCII, and no part of a token is in one. An id or a name that is longer than 128 characters, not
+    printable ASCII or shaped like a token is shown as ``sha256:`` and 16 hexadecimal digits.
     """
 
     def __init__(self, stream: TextIO, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -31,7 +31,7 @@ class Logs:
 
     def observe(self, event: Event) -> None:
         facts = _FACTS.get(type(event))
-        if facts is not None:
+        if facts is not None and not _is_said_elsewhere(event):
             line = _line(self._clock.now(), facts(event))
             with self._writing:
                 self._stream.write(line + "\n")
@@ -111,6 +111,11 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     KeyMoved: _moved,
     BackendCalled: _called,
 }
+
+
+def _is_said_elsewhere(event: Event) -> bool:
+    """A backend call that went well stands behind a signature or a move, which has a line of its own."""
+    return isinstance(event, BackendCalled) and event.reason is None
 
 
 def _level(event: TokenSigned | BackendCalled) -> str:

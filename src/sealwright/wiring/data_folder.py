@@ -8,7 +8,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.jose import base64url
@@ -39,6 +39,10 @@ class DataFolder:
         return self.home / "operator.token"
 
     @property
+    def log(self) -> Path:
+        return self.home / "sealwright.log"
+
+    @property
     def service_note(self) -> Path:
         return self.home / "service-url"
 
@@ -53,6 +57,14 @@ class DataFolder:
     def noted_public_url(self) -> str | None:
         """The public URL that the last service of this folder ran with; the base of every "iss"."""
         return _read_line(self.public_url)
+
+    def open_log(self) -> TextIO:
+        """The log file, to append to, for its owner only. Raises ConfigurationError ``settings.folder_unwritable``."""
+        try:
+            descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE_FILE)
+        except OSError as error:
+            raise unwritable(self.home) from error
+        return os.fdopen(descriptor, "a", encoding="utf-8")
 
     def write_private(self, path: Path, text: str) -> None:
         """Replace a file whole, for its owner only. Raises ConfigurationError ``settings.folder_unwritable``."""
