@@ -6,6 +6,7 @@ Durations are in seconds. Issuer names come from configuration, never from a tok
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -69,3 +70,10 @@ class Observer(Protocol):
     """Receives events. Must not block and must not raise; ``telemetry.fan_out`` contains one that does raise."""
 
     def observe(self, event: Event) -> None: ...
+
+
+def tell(observer: Observer | None, event: Event) -> None:
+    """Hand over one event; whatever the observer does with it, the caller goes on."""
+    if observer is not None:
+        with suppress(Exception):
+            observer.observe(event)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sealwright import __version__
 from sealwright.cli import inspect, jwks, keys, sign, up, verify
-from sealwright.cli.options import print_json
+from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours
@@ -33,9 +33,12 @@ app.add_typer(jwks.app, name="jwks")
 
 
 @app.command()
-def version() -> None:
+def version(as_json: Json = False) -> None:
     """Print the version."""
-    sys.stdout.write(f"sealwright {__version__}\n")
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        sys.stdout.write(f"sealwright {__version__}\n")
 
 
 def main() -> None:

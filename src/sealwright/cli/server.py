@@ -7,30 +7,32 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
 import uvicorn
 from rich.console import Console
 
+from sealwright.cli.options import print_json
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.operator_credential import OperatorCredential
 from sealwright.services.together import build_app
-from sealwright.settings import ServiceSettings
+from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
 from sealwright.wiring.single_process import SingleProcess, open_single_process
 
 
-def serve(settings: ServiceSettings) -> None:
+def serve(settings: ServiceSettings, *, as_json: bool) -> None:
     """Listen, own the data folder, and serve until told to stop. Raises ConfigurationError."""
     with _listening(settings) as listener, OwnedFolder(settings.home) as owned:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         with _log_stream(owned.folder) as logs, open_single_process(settings, owned, logs=logs) as process:
-            _serve(process, owned, listener)
-    Console().print("stopped; the next start finds the same keys")
+            _serve(process, owned, listener, as_json)
+    if not as_json:
+        Console().print("stopped; the next start finds the same keys")
 
 
 @contextlib.contextmanager
@@ -43,14 +45,14 @@ def _log_stream(folder: DataFolder) -> Iterator[TextIO]:
         yield file
 
 
-def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket) -> None:
+def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket, as_json: bool) -> None:
     operations = KeyOperations(process, "sealwright")
     credential = _credential(operations, owned.folder)
     credential.renew()
     owned.note_service(_local_url(process.settings), process.settings.at_url())
     app = build_app(process, operations, lifespan=credential.lifespan())
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10)
-    server = _AnnouncingServer(config, lambda: _print_banner(process.settings, owned.folder))
+    server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -98,30 +100,39 @@ def _local_url(settings: ServiceSettings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _print_banner(settings: ServiceSettings, folder: DataFolder) -> None:
+def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> None:
     base = settings.at_url()
-    command = shlex.quote(str(Path(sys.argv[0]).absolute()))
-    option = f"--home {shlex.quote(str(folder.home.absolute()))}"
-    console = Console(highlight=False, markup=True, soft_wrap=True)
-    console.print(f"""
-[bold green]Sealwright is up[/] at [bold]{_local_url(settings)}[/]   (Ctrl-C stops it)
-
-  issuer      {base}/issuers/default
-  JWKS        {base}/.well-known/jwks.json
-  discovery   {base}/.well-known/openid-configuration
-  API         {base}/openapi.json
-  metrics     {base}/metrics
-  data        {folder.home.absolute()}
-  log         {folder.log.absolute() if sys.stderr.isatty() else "standard error"}
-  credential  {folder.operator_credential.absolute()}   (operator, renewed while this runs)
-
-Paste these into another terminal:
-""")
-    console.print(
-        f"""  TOKEN=$({command} sign {option} --audience orders --claims '{{"sub":"alice"}}')
-  {command} jwks show {option}
-  echo "$TOKEN" | {command} verify {option} --audience orders
-""",
-        markup=False,
-    )
+    facts = {
+        "url": _local_url(settings),
+        "issuer": f"{base}/issuers/{DEFAULT_ISSUER}",
+        "JWKS": f"{base}/.well-known/jwks.json",
+        "discovery": f"{base}/.well-known/openid-configuration",
+        "API": f"{base}/openapi.json",
+        "metrics": f"{base}/metrics",
+        "data": str(folder.home.absolute()),
+        "log": str(folder.log.absolute()) if sys.stderr.isatty() else "standard error",
+        "credential": str(folder.operator_credential.absolute()),
+    }
+    if as_json:
+        print_json({name.lower(): value for name, value in facts.items()})
+    else:
+        _print_banner(facts)
     sys.stdout.flush()
+
+
+def _print_banner(facts: Mapping[str, str]) -> None:
+    command = shlex.quote(str(Path(sys.argv[0]).absolute()))
+    option = f"--home {shlex.quote(facts['data'])}"
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"\n[bold green]Sealwright is up[/] at [bold]{facts['url']}[/]   (Ctrl-C stops it)\n")
+    for name, value in list(facts.items())[1:]:
+        note = "   (operator, mode 0600, renewed while this runs)" if name == "credential" else ""
+        console.print(f"  {name:<12}{value}{note}", markup=False)
+    console.print("\nPaste these into another terminal:\n")
+    for line in (
+        f"""TOKEN=$({command} sign {option} --audience orders --claims '{{"sub":"alice"}}')""",
+        f"{command} jwks show {option}",
+        f"""echo "$TOKEN" | {command} verify {option} --audience orders""",
+    ):
+        console.print(f"  {line}", markup=False)
+    console.print()

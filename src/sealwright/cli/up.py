@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sealwright.cli.options import Home
+from sealwright.cli.options import Home, Json
 from sealwright.settings import DEFAULT_PORT, ServiceSettings
 
 
@@ -19,9 +19,10 @@ def up(
     public_url: Annotated[
         str | None, typer.Option(help="How others reach this service; the base of every iss.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Run Sealwright here until Ctrl-C: SQLite and encrypted local keys in the data folder."""
     settings = ServiceSettings.load(home=home, host=host, port=port, public_url=public_url)
     from sealwright.cli.server import serve  # only this verb needs a web server
 
-    serve(settings)
+    serve(settings, as_json=as_json)

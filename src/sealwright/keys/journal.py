@@ -9,7 +9,7 @@ from typing import Any
 
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason
-from sealwright.events import KeyMoved, Observer
+from sealwright.events import KeyMoved, Observer, tell
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import Change, Insert, KeyCatalog, Replace
@@ -70,8 +70,9 @@ class Journal:
             raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here") from None
 
     def _report(self, record: KeyRecord, before: KeyState | None, actor: str, reason: str) -> None:
-        if self._observer is not None and record.key_id is not None and before != record.state:
+        if record.key_id is not None and before != record.state:
             was = str(before) if before else None
-            self._observer.observe(
-                KeyMoved(record.issuer, record.algorithm, record.key_id, was, str(record.state), actor, reason)
+            tell(
+                self._observer,
+                KeyMoved(record.issuer, record.algorithm, record.key_id, was, str(record.state), actor, reason),
             )

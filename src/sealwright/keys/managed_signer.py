@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import BackendError, Reason, RefusedError, SealwrightError
-from sealwright.events import Observer, TokenSigned
+from sealwright.events import Observer, TokenSigned, tell
 from sealwright.jose import signing
 from sealwright.jose.algorithms import Algorithm
+from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog
@@ -51,6 +52,7 @@ class ManagedSigner:
         self._purpose: Purpose = purpose
         self._clock = clock
         self._observer = observer
+        self._known: tuple[int, KeyRecord, PublicJWK] | None = None
 
     def sign(self, payload: bytes, *, typ: str | None, actor: str) -> SignedToken:
         """A compact JWS by the key that is active now.
@@ -59,74 +61,73 @@ class ManagedSigner:
         when the audit entry cannot be written: then nothing is released.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            key = _ActiveKey(self._active(), self._backends, self._catalog, self._clock, actor)
             try:
-                return self._observed(key, payload, typ)
+                return self._signed(payload, typ, actor)
             except RefusedError as error:
                 if error.reason is not Reason.CATALOG_CONFLICT or attempt == ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
-    def _active(self) -> KeyRecord:
-        return IssuerKeys(self._catalog.records(self._issuer), self._issuer, self._purpose).check_open().active()
-
-    def _observed(self, key: _ActiveKey, payload: bytes, typ: str | None) -> SignedToken:
+    def _signed(self, payload: bytes, typ: str | None, actor: str) -> SignedToken:
+        record, public = self._active()
+        backend = self._backends[record.backend]
+        signer = _ActiveKey(record, public, backend, self._catalog, self._clock, actor)
         began, reason = self._clock.monotonic(), None
         try:
-            return SignedToken(signing.sign(payload, key, typ=typ), key.key_id, key.algorithm.name)
+            return SignedToken(signing.sign(payload, signer, typ=typ), signer.key_id, record.algorithm)
         except SealwrightError as error:
             reason = error.reason
             raise
         finally:
             if self._observer is not None:
                 spent_s = self._clock.monotonic() - began
-                event = TokenSigned(self._issuer, key.algorithm.name, key.key_id, spent_s, reason, key.backend)
-                self._observer.observe(event)
+                event = TokenSigned(
+                    self._issuer, record.algorithm, signer.key_id, spent_s, reason, backend=record.backend
+                )
+                tell(self._observer, event)
+
+    def _active(self) -> tuple[KeyRecord, PublicJWK]:
+        """The active key; looked up again only when the catalog's version has changed. The fence covers the rest."""
+        version = self._catalog.version()
+        if self._known is None or self._known[0] != version:
+            records = IssuerKeys(self._catalog.records(self._issuer), self._issuer, self._purpose)
+            record = records.check_open().active()
+            self._known = (version, record, record.public_key())
+        return self._known[1:]
 
 
+@dataclass(frozen=True, slots=True)
 class _ActiveKey:
     """A Signer bound to one active record."""
 
-    def __init__(
-        self,
-        record: KeyRecord,
-        backends: Mapping[str, KeyBackend],
-        catalog: KeyCatalog,
-        clock: Clock,
-        actor: str,
-    ) -> None:
-        self._record = record
-        self._public = record.public_key()
-        self._backend = backends[record.backend]
-        self._catalog = catalog
-        self._clock = clock
-        self._actor = actor
+    record: KeyRecord
+    public: PublicJWK
+    backend: KeyBackend
+    catalog: KeyCatalog
+    clock: Clock
+    actor: str
 
     @property
     def algorithm(self) -> Algorithm:
-        assert self._public.algorithm is not None
-        return self._public.algorithm
+        assert self.public.algorithm is not None
+        return self.public.algorithm
 
     @property
     def key_id(self) -> str:
-        return str(self._record.key_id)
-
-    @property
-    def backend(self) -> str:
-        return self._record.backend
+        return str(self.record.key_id)
 
     def sign(self, signing_input: bytes) -> bytes:
-        signature = self._backend.sign(self._record.handle, signing_input)
-        if not self._public.verify(signature, signing_input):
+        signature = self.backend.sign(self.record.handle, signing_input)
+        if not self.public.verify(signature, signing_input):
             message = "the key backend's signature does not verify, and was not released"
             raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
-        self._catalog.record_signature(self._record, self._entry(signing_input, signature))
+        self.catalog.record_signature(self.record, self._entry(signing_input, signature))
         return signature
 
     def _entry(self, signing_input: bytes, signature: bytes) -> AuditEntry:
         facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(signature)}
-        now, record = self._clock.now(), self._record
-        return AuditEntry(now, self._actor, "token.signed", record.issuer, record.key_id, "", facts)
+        now, record = self.clock.now(), self.record
+        return AuditEntry(now, self.actor, "token.signed", record.issuer, record.key_id, "", facts)
 
 
 def _sha256(data: bytes) -> str:

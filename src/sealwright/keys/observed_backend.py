@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import BackendError, Reason, SealwrightError
-from sealwright.events import BackendCalled, Observer
+from sealwright.events import BackendCalled, Observer, tell
 from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.backend import KeyBackend
 
@@ -49,4 +49,4 @@ class ObservedBackend:
             reason = error.reason
             raise
         finally:
-            self._observer.observe(BackendCalled(self.name, call, self._clock.monotonic() - began, reason))
+            tell(self._observer, BackendCalled(self.name, call, self._clock.monotonic() - began, reason))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, UnavailableError
-from sealwright.events import KeySourceRefreshed, Observer
+from sealwright.events import KeySourceRefreshed, Observer, tell
 from sealwright.trust.backoff import Backoff
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import Cause, Fetch, Flight, attempt, unavailable
@@ -170,5 +170,4 @@ class Refresher:
             duration_s=self._clock.monotonic() - began,
             reason=failure.reason if failure else None,
         )
-        with suppress(Exception):
-            self._observer.observe(event)
+        tell(self._observer, event)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
-from sealwright.events import Observer, TokenDecided
+from sealwright.events import Observer, TokenDecided, tell
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK, SecretJWK
 from sealwright.jose.jwk_set import JWKSet
@@ -114,8 +113,7 @@ class Verifier:
             reason=decision.reason,
             duration_s=self._pipeline.clock.monotonic() - trail.began,
         )
-        with suppress(Exception):  # a broken observer changes nothing
-            self._observer.observe(event)
+        tell(self._observer, event)
 
 
 def _opened(decision: Decision) -> Verified:

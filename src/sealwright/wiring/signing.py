@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import Observer
@@ -26,9 +26,15 @@ class SigningSide:
     lifecycle: KeyLifecycle
     clock: Clock
     observer: Observer
+    _signers: dict[str, ManagedSigner] = field(default_factory=dict)
 
     def signer(self, issuer: str) -> ManagedSigner:
-        return ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+        """One for each issuer, so that it may remember the active key. Raises RefusedError ``move.unknown_issuer``."""
+        if issuer not in self._signers:
+            self.lifecycle.active(issuer)  # names of strangers are not remembered
+        return self._signers.setdefault(
+            issuer, ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+        )
 
 
 def build_backends(

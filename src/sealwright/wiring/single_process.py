@@ -27,13 +27,19 @@ class SingleProcess:
     """One machine's Sealwright: signing side, publications and verifiers, sharing one catalog."""
 
     def __init__(
-        self, settings: ServiceSettings, signing: SigningSide, publications: Publications, observing: Observing
+        self,
+        settings: ServiceSettings,
+        signing: SigningSide,
+        publications: Publications,
+        observing: Observing,
+        shown: set[str],
     ) -> None:
         self.settings = settings
         self.signing = signing
         self.publications = publications
         self.observing = observing
         self.clock = signing.clock
+        self._shown = shown
         self._foreign: dict[str, KeySource] = {
             issuer: RemoteJWKSet(url, observer=observing.observer, clock=self.clock)
             for issuer, url in settings.trusted_issuers.items()
@@ -56,6 +62,11 @@ class SingleProcess:
             observer=self.observing.observer,
             clock=self.clock,
         )
+
+    def open_issuer(self, name: str, *, algorithm: str, actor: str, reason: str) -> None:
+        """A new issuer, whose name metrics may show from now on."""
+        self._shown.add(name)
+        self.signing.lifecycle.open_issuer(name, algorithm=algorithm, actor=actor, reason=reason)
 
     def key_revoked(self, issuer: str, key_id: str) -> bool:
         """The RevocationList of our own issuers: what the catalog says now, with no cache in between."""
@@ -109,5 +120,5 @@ def open_single_process(
             if name not in publications.issuers():
                 signing.lifecycle.open_issuer(name, algorithm=algorithm, actor="sealwright", reason="first start")
         shown.update(publications.issuers())
-        with contextlib.closing(SingleProcess(settings, signing, publications, observing)) as process:
+        with contextlib.closing(SingleProcess(settings, signing, publications, observing, shown)) as process:
             yield process

@@ -40,7 +40,7 @@ class KeyOperations:
         if not before:
             if algorithm is None:
                 raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
-            self._lifecycle.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
+            self._process.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
         else:
             made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
             self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)

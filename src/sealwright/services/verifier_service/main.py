@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -19,7 +20,7 @@ from sealwright.services.verifier_service.app import DecisionEndpoint
 from sealwright.settings import VerifierSettings
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.observing import Observing, build_observing, log_config
-from sealwright.wiring.verifying import build_verifier
+from sealwright.wiring.verifying import VerifyingSide, build_verifying
 
 
 def main() -> None:
@@ -27,34 +28,38 @@ def main() -> None:
     try:
         settings = VerifierSettings.load()
         observing = build_observing({settings.issuer}, logs=sys.stderr)
-        verifier = build_verifier(settings, observing.observer)
+        verifying = build_verifying(settings, observing.observer)
     except SealwrightError as error:
         sys.stderr.write(f"sealwright-verifier: {error}\n")
         sys.exit(error.exit_code)
-    app = build_app(verifier, settings.audience, observing)
+    app = build_app(verifying, settings.audience, observing)
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=log_config(), server_header=False)
 
 
-def build_app(verifier: Verifier, audience: str, observing: Observing) -> Starlette:
+def build_app(verifying: VerifyingSide, audience: str, observing: Observing) -> Starlette:
     """Decisions for one audience; the caller may name it, and no other."""
 
     def verifier_of(named: str | None) -> Verifier:
         if named not in (None, audience):
             raise RejectedError(Reason.REQUEST_MALFORMED, "this verifier decides for another audience")
-        return verifier
+        return verifying.verifier
 
-    routes = [*DecisionEndpoint(verifier_of).routes(), *_health_routes(observing)]
+    routes = [*DecisionEndpoint(verifier_of).routes(), *_health_routes(verifying, observing)]
     return Starlette(
         routes=routes,
         middleware=[Middleware(http.BodyLimit)],
         exception_handlers=http.EXCEPTION_HANDLERS,
-        lifespan=_closing(verifier),
+        lifespan=_closing(verifying.verifier),
     )
 
 
-def _health_routes(observing: Observing) -> list[Route]:
+def _health_routes(verifying: VerifyingSide, observing: Observing) -> list[Route]:
     async def alive(_: Request) -> Response:
         return PlainTextResponse("alive\n")
+
+    async def ready(_: Request) -> Response:
+        await run_in_threadpool(verifying.check_ready)
+        return PlainTextResponse("ready\n")
 
     async def metrics(request: Request) -> Response:
         if not http.from_loopback(request):
@@ -62,7 +67,7 @@ def _health_routes(observing: Observing) -> list[Route]:
         body, media_type = observing.metrics.exposition()
         return Response(body, media_type=media_type)
 
-    return [Route("/healthz", alive), Route("/metrics", metrics)]
+    return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
 
 
 def _closing(verifier: Verifier) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
