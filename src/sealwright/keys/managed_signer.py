@@ -66,6 +66,7 @@ class ManagedSigner:
             except RefusedError as error:
                 if error.reason is not Reason.CATALOG_CONFLICT or attempt == ATTEMPTS:
                     raise
+                self._known = None
         raise AssertionError("unreachable")
 
     def _signed(self, payload: bytes, typ: str | None, actor: str) -> SignedToken:
