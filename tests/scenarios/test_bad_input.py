@@ -26,6 +26,8 @@ GARBAGE = [
     b'{"token":"x","audience":["a"]}',
     b'{"audience":"a"}',
     b'{"token":"x"}',
+    b'{"token":"x","audience":""}',
+    b'{"token":"x","audience":"*"}',
     b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
     b"[" * 100_000,
     b'{"token":"x","audience":"\\ud800"}',
@@ -230,3 +232,11 @@ def test_a_database_that_vanishes_under_the_service_is_an_error_of_ours(
     assert (answer.status, answer.json()["reason"]) == (503, "catalog.unavailable")
     assert service.request("GET", "/readyz", credential=None).status == 503
     assert "Traceback" not in json.dumps(answer.json())
+
+
+def test_settings_that_contradict_the_stored_keys_stop_the_start(start_service: Callable[..., RunningService]) -> None:
+    service = start_service()
+    service.interrupt()
+    error = fails_to_start(service.home, SEALWRIGHT_ISSUERS='{"default":"EdDSA"}')
+    assert "settings.invalid" in error
+    assert "ES256" in error

@@ -52,6 +52,13 @@ def test_ctrl_c_stops_cleanly_and_the_next_start_finds_the_same_keys(
     assert second.decide(token)["outcome"] == "accepted"
 
 
+def test_a_service_manager_stops_it_cleanly_too(start_service: Callable[..., RunningService]) -> None:
+    service = start_service()
+    service.process.terminate()
+    assert service.process.wait(30) == 0
+    assert not (service.home / "service-url").exists()
+
+
 def test_the_running_service_renews_the_operator_credential(
     start_service: Callable[..., RunningService], tmp_path: Path
 ) -> None:

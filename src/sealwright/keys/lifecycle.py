@@ -130,7 +130,7 @@ class KeyLifecycle:
             leaked = keys.active()
             if key_id not in (None, leaked.key_id):
                 raise RefusedError(Reason.MOVE_ILLEGAL, "that key is not the active one: revoke it instead")
-            standby = keys.find_standby() or self._standbys.make(keys, actor, reason)
+            standby = keys.find_standby() or self._standbys.make(keys, actor, reason, emergency=True)
             now = self._clock.now()
             active = standby.moved(KeyState.ACTIVE, activated_at=now)
             revoked = leaked.moved(KeyState.REVOKED, revoked_at=now, revoked_reason=reason)
@@ -207,6 +207,7 @@ class KeyLifecycle:
         for record in surplus:
             withdrawn = record.moved(KeyState.RETIRED, retired_at=self._clock.now())
             self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
+            self._journal.destroy_material(withdrawn, actor, reason)  # the backend may have made it before the crash
         return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)
 
     def _issuer(self, issuer: str, purpose: Purpose = "token") -> IssuerKeys:

@@ -32,19 +32,22 @@ class Standbys:
             return keys.find_standby() or self.make(keys, actor, reason)
         return None
 
-    def make(self, keys: IssuerKeys, actor: str, reason: str) -> KeyRecord:
-        """A new key, made at its backend and published."""
+    def make(self, keys: IssuerKeys, actor: str, reason: str, *, emergency: bool = False) -> KeyRecord:
+        """A new key, made at its backend and published. An emergency does not ask whether there is room."""
         active = keys.active()
         record = next(iter(keys.pending), None)
         if record is None:
             record = self._journal.new(active.issuer, active.purpose, active.algorithm, active.backend)
             self._journal.insert([record], actor, reason)
-        return self.publish(self._journal.made(record), keys, actor, reason)
+        return self.publish(self._journal.made(record), keys, actor, reason, emergency=emergency)
 
-    def publish(self, record: KeyRecord, keys: IssuerKeys, actor: str, reason: str) -> KeyRecord:
+    def publish(
+        self, record: KeyRecord, keys: IssuerKeys, actor: str, reason: str, *, emergency: bool = False
+    ) -> KeyRecord:
         """pending to standby."""
         published = record.moved(KeyState.STANDBY, published_at=self._clock.now())
         keys.check_no_standby()
-        keys.check_room(self._timings)
+        if not emergency:
+            keys.check_room(self._timings)
         self._journal.write("key.published", [Replace(published)], actor, reason)
         return published

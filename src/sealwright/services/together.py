@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sealwright.errors import Reason, RejectedError, SealwrightError
+from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
 from sealwright.services import http
 from sealwright.services.credentials import METRICS_READ, CredentialError, Credentials, on_credential_error
 from sealwright.services.jwks_service import app as jwks_pages
@@ -101,6 +101,9 @@ def _named_audience(process: SingleProcess) -> decisions.VerifierOf:
     def verifier_of(audience: str | None) -> Verifier:
         if audience is None:
             raise RejectedError(Reason.REQUEST_MALFORMED, 'the request lacks the member "audience": say who you are')
-        return process.verifier(audience)
+        try:
+            return process.verifier(audience)
+        except ConfigurationError as error:  # an empty or wildcard audience would accept anybody's tokens
+            raise RejectedError(Reason.REQUEST_MALFORMED, error.message) from error
 
     return verifier_of

@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import ConfigurationError, Reason
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.profiles import access_token
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.trust.issuers import TrustedIssuer
@@ -117,8 +119,21 @@ def open_single_process(
         publications = Publications(catalog, key_timings(settings.timings), clock)
         signing.lifecycle.recover(actor="sealwright")
         for name, algorithm in names.items():
-            if name not in publications.issuers():
-                signing.lifecycle.open_issuer(name, algorithm=algorithm, actor="sealwright", reason="first start")
+            _open_or_compare(signing.lifecycle, publications, name, algorithm)
         shown.update(publications.issuers())
         with contextlib.closing(SingleProcess(settings, signing, publications, observing, shown)) as process:
             yield process
+
+
+def _open_or_compare(lifecycle: KeyLifecycle, publications: Publications, name: str, algorithm: str) -> None:
+    """A new issuer is opened; one that signs with another algorithm than the settings say stops the start."""
+    if name not in publications.issuers():
+        lifecycle.open_issuer(name, algorithm=algorithm, actor="sealwright", reason="first start")
+        return
+    signs_with = lifecycle.active(name).algorithm
+    if signs_with != algorithm:
+        raise ConfigurationError(
+            Reason.SETTINGS_INVALID,
+            f"the issuer {name} signs with {signs_with}, and the settings say {algorithm}: "
+            "set it back, or name another issuer for the other algorithm",
+        )
