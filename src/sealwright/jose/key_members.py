@@ -7,7 +7,7 @@ from typing import Any
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_types import CURVES, KEY_TYPES, KeyType
+from sealwright.jose.key_types import KEY_TYPES, KeyType
 
 _TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use")
 
@@ -19,7 +19,7 @@ def check_asymmetric(members: Mapping[str, Any], operations: set[str]) -> KeyTyp
     kind = KEY_TYPES.get(members.get("kty", ""))
     if kind is None:
         raise RejectedError(Reason.KEY_UNSUPPORTED, "the key type is not one that this package knows")
-    if kind.curve_member and members.get(kind.curve_member) not in CURVES:
+    if kind.curve_member and members.get(kind.curve_member) not in kind.curves:
         raise RejectedError(Reason.KEY_UNSUPPORTED, "the curve is not one that this package knows")
     check_use(members, operations)
     return kind

@@ -42,6 +42,7 @@ class KeyType:
 
     kty: str
     curve_member: str | None
+    curves: frozenset[str]
     thumbprint: tuple[str, ...]
     private: tuple[str, ...]
     load_public: Callable[[Mapping[str, Any]], Any]
@@ -138,9 +139,10 @@ def _ec_private_members(key: Any) -> dict[str, str]:
 
 def _okp_public(members: Mapping[str, Any]) -> Any:
     raw = member_bytes(members, "x")
+    key = _OKP[members["crv"]][0].from_public_bytes(raw)
     if is_small_order(members["crv"], raw):
         raise RejectedError(Reason.KEY_TOO_WEAK, "the public key is a small-order point: one signature fits all")
-    return _OKP[members["crv"]][0].from_public_bytes(raw)
+    return key
 
 
 def _okp_private(members: Mapping[str, Any]) -> Any:
@@ -171,26 +173,25 @@ def _raw_private(member: str) -> Callable[[Any], dict[str, str]]:
 
 _ROWS = (
     KeyType(
-        "RSA", None, ("e", "n"), ("d", "p", "q", "dp", "dq", "qi", "oth"),
+        "RSA", None, frozenset(), ("e", "n"), ("d", "p", "q", "dp", "dq", "qi", "oth"),
         _rsa_public, _rsa_private, _rsa_public_members, _rsa_private_members,
         lambda _: rsa.generate_private_key(65537, 2048),
     ),
     KeyType(
-        "EC", "crv", ("crv", "x", "y"), ("d",),
+        "EC", "crv", frozenset(_EC_CURVES), ("crv", "x", "y"), ("d",),
         lambda members: _ec_numbers(members).public_key(), _ec_private, _ec_public_members, _ec_private_members,
         lambda curve: ec.generate_private_key(_EC_CURVES[str(curve)]()),
     ),
     KeyType(
-        "OKP", "crv", ("crv", "x"), ("d",),
+        "OKP", "crv", frozenset(_OKP), ("crv", "x"), ("d",),
         _okp_public, _okp_private, _okp_public_members, _raw_private("d"),
         lambda curve: _OKP[str(curve)][1].generate(),
     ),
     KeyType(
-        "AKP", "alg", ("alg", "pub"), ("priv",),
+        "AKP", "alg", frozenset(_AKP), ("alg", "pub"), ("priv",),
         _akp_public, _akp_private, _akp_public_members, _raw_private("priv"),
         lambda curve: _AKP[str(curve)][1].generate(),
     ),
 )  # fmt: skip
 
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType({row.kty: row for row in _ROWS})
-CURVES = frozenset({*_EC_CURVES, *_OKP, *_AKP})
