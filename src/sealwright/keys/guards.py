@@ -33,12 +33,14 @@ def overridden(check: Callable[[], None], force: bool, reason: str) -> Sequence[
 def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, now: float) -> None:
     """A key signs only once every verifier can know it.
 
-    A key that was in the first set ever published needs no dwell: no verifier holds a set without it.
+    A key of the first set ever published needs no dwell: no verifier holds a set without it. Only in that set was
+    a key activated in the instant of its publication; comparing that, and not the order, survives a clock set back.
     """
     published = standby.published_at or now
-    first = min((record.published_at for record in siblings if record.published_at is not None), default=published)
+    if any(record.published_at == record.activated_at == published for record in siblings):
+        return
     ready = published + timings.standby_dwell_s
-    if published > first and now < ready:
+    if now < ready:
         _wait(Reason.GUARD_DWELL, "verifiers may not know the standby key yet", ready, now)
 
 
@@ -53,8 +55,10 @@ def check_verify_window(record: KeyRecord, timings: KeyTimings, now: float) -> N
 
 
 def check_restorable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
-    """A retirement can be undone only while the private half is kept for it."""
-    if record.state is KeyState.RETIRED and now >= (record.retired_at or now) + timings.restorable_s:
+    """Only a retirement can be undone (the table also lets an active key step down), and only for a time."""
+    if record.state is not KeyState.RETIRED:
+        raise RefusedError(Reason.MOVE_ILLEGAL, f"a {record.state} key cannot be restored: only a retired one can")
+    if now >= (record.retired_at or now) + timings.restorable_s:
         raise RefusedError(Reason.GUARD_RESTORABLE, "the time in which this retirement could be undone has ended")
 
 

@@ -1,0 +1,22 @@
+"""One instance of each listed implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from implementations import BACKENDS, CATALOGS
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture(params=CATALOGS)
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    opened = CATALOGS[request.param](tmp_path)
+    yield opened
+    opened.close()

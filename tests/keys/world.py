@@ -1,0 +1,124 @@
+"""A small world for key life tests: stores that outlive a lifecycle, a clock, and deaths at chosen calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sealwright.clock import ManualClock
+from sealwright.errors import BackendError, Reason
+from sealwright.events import Event
+from sealwright.keys.audit import check_chain
+from sealwright.keys.backends.memory import MemoryBackend
+from sealwright.keys.catalogs.memory import MemoryCatalog
+from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.managed_signer import ManagedSigner
+from sealwright.keys.publication import published_keys, revoked_key_ids
+from sealwright.keys.record import KeyRecord
+from sealwright.keys.states import KeyState
+from sealwright.keys.timings import KeyTimings
+
+WHO = {"actor": "tester", "reason": "test"}
+
+
+class Death(BaseException):
+    """The process ended here."""
+
+
+class Interrupted:
+    """Passes calls on to a store, and dies or fails at the call that was chosen."""
+
+    def __init__(self, inner: Any, calls: set[str]) -> None:
+        self._inner = inner
+        self._calls = calls
+        self.before_call: Callable[[], None] = lambda: None
+        self.after_call: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        if name not in self._calls:
+            return value
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.before_call()
+            answer = value(*arguments, **named)
+            self.after_call()
+            return answer
+
+        return call
+
+
+class World:
+    """Stores, clock and observer of one machine; ``start`` is a new process on them."""
+
+    def __init__(self, catalog: Any = None, backend: Any = None, timings: KeyTimings | None = None) -> None:
+        self.stored = catalog or MemoryCatalog()
+        self.held = backend or MemoryBackend()
+        self.clock = ManualClock()
+        self.timings = timings or KeyTimings()
+        self.events: list[Event] = []
+        self.catalog = Interrupted(self.stored, {"commit", "record_signature"})
+        self.backend = Interrupted(self.held, {"generate", "destroy", "sign"})
+        self.start()
+
+    def start(self) -> KeyLifecycle:
+        self.keys = KeyLifecycle(
+            self.catalog, {"local": self.backend}, timings=self.timings, clock=self.clock, observer=self
+        )
+        self.signer = ManagedSigner(self.catalog, {"local": self.backend}, "default", clock=self.clock, observer=self)
+        return self.keys
+
+    def observe(self, event: Event) -> None:
+        self.events.append(event)
+
+    def opened(self) -> World:
+        self.keys.open_issuer("default", algorithm="Ed25519", **WHO)
+        return self
+
+    def one(self, state: KeyState) -> KeyRecord:
+        (found,) = [record for record in self.stored.records("default") if record.state is state]
+        return found
+
+    def states(self) -> list[str]:
+        return sorted(str(record.state) for record in self.stored.records("default"))
+
+    def published_ids(self) -> list[str]:
+        return [str(key.key_id) for key in published_keys(self.stored.records(), "default")]
+
+    def revoked_ids(self) -> frozenset[str]:
+        return revoked_key_ids(self.stored.records(), "default")
+
+    def fail_backend(self) -> None:
+        def fail() -> None:
+            raise BackendError(Reason.BACKEND_FAILED, "the backend is down")
+
+        self.backend.before_call = fail
+
+    def mend(self) -> None:
+        for store in (self.catalog, self.backend):
+            store.before_call = store.after_call = lambda: None
+
+    def die_at(self, number: int, *, after: bool) -> None:
+        """The process dies before, or right after, the n-th call to a store."""
+        left = [number]
+
+        def step() -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Death
+
+        for store in (self.catalog, self.backend):
+            setattr(store, "after_call" if after else "before_call", step)
+
+    def check(self) -> None:
+        """What holds at every moment after a recovery."""
+        records = self.stored.records("default")
+        states = [record.state for record in records]
+        assert states.count(KeyState.ACTIVE) == 1, states
+        assert states.count(KeyState.STANDBY) <= 1, states
+        kids = [record.key_id for record in records if record.key_id is not None]
+        assert len(kids) == len(set(kids))
+        shown = [record.key_id for record in records if record.published]
+        assert sorted(self.published_ids()) == sorted(str(kid) for kid in shown)
+        assert not set(self.published_ids()) & self.revoked_ids()
+        check_chain(self.stored.audit())
