@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
-from sealwright.cli.options import DEFAULT, Home, Issuer, Json, print_json
+from sealwright.cli.options import DEFAULT, Home, Issuer, Json, print_json, print_table
 from sealwright.cli.session import open_calls
 from sealwright.trust.sources.remote import RemoteJWKSet
 
@@ -43,10 +43,9 @@ def fetch(
 
 
 def _print_keys(keys: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ALG", "TYPE", "KID"):
-        table.add_column(heading, no_wrap=True, overflow="fold")
-    for key in keys:
-        kind = " ".join(str(key[name]) for name in ("kty", "crv") if name in key)
-        table.add_row(str(key.get("alg", "-")), kind, str(key.get("kid", "-")))
-    Console(soft_wrap=True).print(table)
+    print_table(("ALG", "TYPE", "KID"), (_row(key) for key in keys))
+
+
+def _row(key: dict[str, Any]) -> tuple[str, str, str]:
+    kind = " ".join(str(key[name]) for name in ("kty", "crv") if name in key)
+    return str(key.get("alg", "-")), kind, escape(str(key.get("kid", "-")))

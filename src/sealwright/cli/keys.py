@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json
+from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json, print_table
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
@@ -132,17 +130,16 @@ def _print_rotation(rotation: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_table(keys: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ISSUER", "ALG", "STATE", "SINCE (UTC)", "LAST SIGNED (UTC)", "KID"):
-        table.add_column(heading, no_wrap=True, overflow="fold" if heading == "KID" else "ellipsis")
-    for key in keys:
-        state = key["state"]
-        shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
-        since, signed = key.get(_SINCE[state], ""), key.get("last_signed_at", "")
-        kid = key.get("key_id", "(not made yet)")
-        table.add_row(key["issuer"], key["algorithm"], shown, _short(since), _short(signed), kid)
-    Console(soft_wrap=True).print(table)
+    headings = ("ISSUER", "ALG", "STATE", "SINCE (UTC)", "LAST SIGNED (UTC)", "KID")
+    print_table(headings, (_row(key) for key in keys))
 
 
-def _short(at: str) -> str:
-    return at.replace("T", " ").removesuffix("Z")
+def _row(key: dict[str, Any]) -> tuple[str, ...]:
+    state = key["state"]
+    shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
+    times = (_minute(key.get(name, "")) for name in (_SINCE[state], "last_signed_at"))
+    return key["issuer"], key["algorithm"], shown, *times, key.get("key_id", "(not made yet)")
+
+
+def _minute(at: str) -> str:
+    return at.replace("T", " ")[:16]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 
+WIDEST_TABLE = 400
 MAXIMUM_INPUT_BYTES = 64 * 1024 * 1024
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -68,3 +72,13 @@ def read_seconds(text: str) -> float:
 
 def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their content: a kid is there to be copied, so a narrow terminal wraps and never cuts."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=max(Console().width, WIDEST_TABLE)).print(table)
