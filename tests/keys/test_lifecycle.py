@@ -12,7 +12,7 @@ from sealwright.events import KeyMoved
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
-DWELL_S, WINDOW_S = KeyTimings().standby_dwell_s, KeyTimings().verify_window_s
+DWELL_S, WINDOW_S = KeyTimings().standby_dwell_s, KeyTimings().verify_window_floor_s
 
 
 def kid(world: World, state: KeyState) -> str:
@@ -28,7 +28,7 @@ def rotated(world: World) -> World:
 def test_the_timings_are_those_of_the_documentation() -> None:
     assert DWELL_S == 26 * 60
     assert WINDOW_S == 86_400
-    assert KeyTimings(verify_window_floor_s=0).verify_window_s == 900 + 60 + 1200 + 60
+    assert KeyTimings().verify_tail_s == 900 + 60 + 1200 + 60
 
 
 def test_a_new_issuer_has_an_active_and_a_standby_key_from_its_first_publication(world: World) -> None:
@@ -74,15 +74,26 @@ def test_a_guard_is_overridden_only_with_a_reason_and_the_audit_says_so(world: W
     assert [(entry.facts["forced"], entry.reason) for entry in forced] == [(["guard.dwell"], "drill")]
 
 
-def test_a_key_is_retired_when_the_window_after_its_last_signature_is_over(world: World, refuses: Any) -> None:
-    world.clock.advance(1000)
-    world.signer.sign(b"{}", typ=None, actor="tester")
+def test_a_key_is_retired_a_day_after_it_stopped_signing(world: World, refuses: Any) -> None:
     rotated(world)
     old = kid(world, KeyState.VERIFY_ONLY)
+    world.clock.advance(WINDOW_S - 1)
     refuses("guard.verify_window", world.keys.retire, old, **WHO)
-    world.clock.advance(WINDOW_S)
+    world.clock.advance(1)
     assert world.keys.retire(old, **WHO).state is KeyState.RETIRED
     assert old not in world.published_ids()
+
+
+def test_without_that_floor_the_last_signature_decides(refuses: Any) -> None:
+    world = World(timings=KeyTimings(verify_window_floor_s=0)).opened()
+    world.signer.sign(b"{}", typ=None, actor="tester")
+    world.clock.advance(1000)
+    rotated(world)
+    old = kid(world, KeyState.VERIFY_ONLY)
+    world.clock.advance(world.timings.verify_tail_s - 1002)
+    refuses("guard.verify_window", world.keys.retire, old, **WHO)
+    world.clock.advance(1)
+    world.keys.retire(old, **WHO)
 
 
 def test_a_retirement_can_be_undone_for_thirty_days(world: World, refuses: Any) -> None:

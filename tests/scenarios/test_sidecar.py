@@ -90,3 +90,22 @@ def test_wrong_settings_end_in_one_line_and_exit_code_6() -> None:
     assert done.returncode == 6
     assert "JWKS_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_a_clear_error(sidecar: Sidecar) -> None:
+    settings = {
+        "SEALWRIGHT_VERIFIER_PORT": sidecar.url.rsplit(":", 1)[1],
+        "SEALWRIGHT_VERIFIER_ISSUER": "https://id.example",
+        "SEALWRIGHT_VERIFIER_AUDIENCE": "orders",
+        "SEALWRIGHT_VERIFIER_JWKS_URL": "https://id.example/jwks.json",
+    }
+    done = subprocess.run(
+        [COMMAND], capture_output=True, text=True, timeout=30, check=False, env=clean_environment() | settings
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
+    assert "settings.port_in_use" in done.stderr
+    assert "SEALWRIGHT_VERIFIER_PORT" in done.stderr
+
+
+def test_ready_means_that_it_can_decide(sidecar: Sidecar) -> None:
+    assert sidecar.request("GET", "/readyz").status == 200

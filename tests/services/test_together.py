@@ -33,7 +33,9 @@ def app(process: SingleProcess) -> Starlette:
     return build_app(process, KeyOperations(process, "test"))
 
 
-def ask(app: Any, path: str, client: str, *, token: str | None = None, method: str = "GET") -> tuple[int, bytes]:
+def ask(
+    app: Any, path: str, client: str, *, token: str | None = None, method: str = "GET", body: bytes = b""
+) -> tuple[int, bytes]:
     headers = [(b"host", b"here")] + ([(b"authorization", b"Bearer " + token.encode())] if token else [])
     scope = {
         "type": "http",
@@ -52,7 +54,7 @@ def ask(app: Any, path: str, client: str, *, token: str | None = None, method: s
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(message)

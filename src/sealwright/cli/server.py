@@ -15,9 +15,9 @@ import uvicorn
 from rich.console import Console
 
 from sealwright.cli.options import print_json
-from sealwright.errors import ConfigurationError, Reason
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.operator_credential import OperatorCredential
+from sealwright.services.listening import listening
 from sealwright.services.together import build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
@@ -27,7 +27,10 @@ from sealwright.wiring.single_process import SingleProcess, open_single_process
 
 def serve(settings: ServiceSettings, *, as_json: bool) -> None:
     """Listen, own the data folder, and serve until told to stop. Raises ConfigurationError."""
-    with _listening(settings) as listener, OwnedFolder(settings.home) as owned:
+    with (
+        listening(settings.host, settings.port, setting="PORT or --port") as listener,
+        OwnedFolder(settings.home) as owned,
+    ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         with _log_stream(owned.folder) as logs, open_single_process(settings, owned, logs=logs) as process:
             _serve(process, owned, listener, as_json)
@@ -77,22 +80,6 @@ class _AnnouncingServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self._announce()
-
-
-@contextlib.contextmanager
-def _listening(settings: ServiceSettings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConfigurationError(
-                Reason.SETTINGS_PORT_IN_USE,
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-                "stop what uses the port, or choose another with PORT or --port",
-            ) from error
-        yield listener
 
 
 def _local_url(settings: ServiceSettings) -> str:

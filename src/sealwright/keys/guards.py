@@ -48,8 +48,10 @@ def check_verify_window(record: KeyRecord, timings: KeyTimings, now: float) -> N
     """A key is published until the last token that it signed has expired everywhere."""
     if record.state is not KeyState.VERIFY_ONLY:
         return
-    last = max(record.last_signed_at or 0.0, record.verify_only_at or 0.0)
-    ready = last + timings.verify_window_s
+    ready = max(
+        (record.last_signed_at or 0.0) + timings.verify_tail_s,
+        (record.verify_only_at or 0.0) + timings.verify_window_floor_s,
+    )
     if now < ready:
         _wait(Reason.GUARD_VERIFY_WINDOW, "tokens of this key may still be in use", ready, now)
 

@@ -24,7 +24,7 @@ class KeyTimings:
         return max(5 * self.jwks_max_age_s, self.worst_consumer_cache_s) + self.replication_s
 
     @property
-    def verify_window_s(self) -> float:
-        """How long a key stays published after its last signature."""
-        tail = max(self.jwks_max_age_s, self.worst_consumer_cache_s) + self.replication_s
-        return max(self.longest_token_s + self.leeway_s + tail, self.verify_window_floor_s)
+    def verify_tail_s(self) -> float:
+        """How long a key stays published after its last signature: until the last token has expired everywhere."""
+        caches_s = max(self.jwks_max_age_s, self.worst_consumer_cache_s)
+        return self.longest_token_s + self.leeway_s + caches_s + self.replication_s

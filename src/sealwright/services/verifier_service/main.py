@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sealwright.errors import Reason, RejectedError, SealwrightError
 from sealwright.services import http
+from sealwright.services.listening import listening
 from sealwright.services.verifier_service.app import DecisionEndpoint
 from sealwright.settings import VerifierSettings
 from sealwright.trust.verifier import Verifier
@@ -26,14 +27,20 @@ from sealwright.wiring.verifying import VerifyingSide, build_verifying
 def main() -> None:
     """Read SEALWRIGHT_VERIFIER_*, serve until told to stop. Exits with 6 when the settings are wrong."""
     try:
-        settings = VerifierSettings.load()
-        observing = build_observing({settings.issuer}, logs=sys.stderr)
-        verifying = build_verifying(settings, observing.observer)
+        serve(VerifierSettings.load())
     except SealwrightError as error:
         sys.stderr.write(f"sealwright-verifier: {error}\n")
         sys.exit(error.exit_code)
-    app = build_app(verifying, settings.audience, observing)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=log_config(), server_header=False)
+
+
+def serve(settings: VerifierSettings) -> None:
+    """Raises ConfigurationError ``settings.*`` before it listens."""
+    with listening(settings.host, settings.port, setting="SEALWRIGHT_VERIFIER_PORT") as listener:
+        observing = build_observing({settings.issuer}, logs=sys.stderr)
+        app = build_app(build_verifying(settings, observing.observer), settings.audience, observing)
+        config = uvicorn.Config(app, log_config=log_config(), server_header=False)
+        with suppress(KeyboardInterrupt):  # raised once more after an orderly stop
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def build_app(verifying: VerifyingSide, audience: str, observing: Observing) -> Starlette:
