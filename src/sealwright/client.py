@@ -58,6 +58,9 @@ class KeyServiceClient:
         body = {"payload": base64url.encode_text(payload), "typ": typ}
         return self._call("POST", _path("issuers", issuer, "sign"), body)
 
+    def audit(self, *, after: int = 0) -> dict[str, Any]:
+        return self._call("GET", f"/v1/audit?after={after}")
+
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = ()) -> dict[str, Any]:
         body = {"token": token, "audience": audience, "scopes": list(scopes)}
         return self._call("POST", "/v1/verify", body, authorized=False)

@@ -88,7 +88,6 @@ class Reason(StrEnum):
     GUARD_LIFETIME = "guard.lifetime"
 
     SETTINGS_INVALID = "settings.invalid"
-    SETTINGS_FILE = "settings.file"
     SETTINGS_KEK_MISSING = "settings.kek_missing"
     SETTINGS_KEK_WRONG = "settings.kek_wrong"
     SETTINGS_FOLDER_ABSENT = "settings.folder_absent"

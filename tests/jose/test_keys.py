@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -95,10 +96,10 @@ def test_what_is_no_key_is_refused(members: dict[str, Any], reason: str, refused
     refused(reason, sw.PublicJWK.from_dict, members)
 
 
-def test_coordinates_keep_their_leading_zeros(signers: dict[str, Any], refused: Any) -> None:
+def test_coordinates_have_exactly_their_length(signers: dict[str, Any], refused: Any) -> None:
     members = signers["ES256"].public.to_dict()
-    short = base64url.encode_text(base64url.decode_text(members["x"])[1:])
-    refused("key.malformed", sw.PublicJWK.from_dict, {**members, "x": short})
+    longer = base64url.encode_text(b"\x00" + base64url.decode_text(members["x"]))  # the same number
+    refused("key.malformed", sw.PublicJWK.from_dict, {**members, "x": longer})
 
 
 def test_a_point_that_is_not_on_the_curve_is_refused(signers: dict[str, Any], refused: Any) -> None:
@@ -119,6 +120,16 @@ def test_weak_rsa_exponents_are_refused(exponent: int, refused: Any) -> None:
 def test_rsa_below_2048_bits_and_above_8192_is_refused(refused: Any) -> None:
     refused("key.too_weak", sw.PublicJWK.from_dict, rsa_members(2**1023 + 9))
     refused("key.unsupported", sw.PublicJWK.from_dict, rsa_members(2**9000 + 9))
+
+
+def test_a_modulus_with_the_roca_fingerprint_is_refused(signers: dict[str, Any], refused: Any) -> None:
+    """Vulnerable primes are k·M + (65537^a mod M), so their products are a power of 65537 modulo each prime of M."""
+    primes = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+    product = math.prod(primes)
+    modulus = pow(65537, 1234567, product) + product * (2**2047 // product + 4)
+    refused("key.too_weak", sw.PublicJWK.from_dict, rsa_members(modulus))
+    assert sw.PublicJWK.from_dict(rsa_members(modulus + 2))
+    assert sw.PublicJWK.from_dict(signers["RS256"].public.to_dict())
 
 
 @pytest.mark.parametrize(

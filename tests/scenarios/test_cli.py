@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +50,30 @@ def test_every_key_verb_moves_the_key_as_it_says(start_service: Callable[..., Ru
     assert "active" in moved("emergency-rotate", "--reason", "drill")
     made = moved("create", "--issuer", "partner", "--algorithm", "Ed25519")
     assert [key["state"] for key in made["keys"]] == ["active", "standby"]  # type: ignore[attr-defined]
+
+
+def test_the_audit_tells_what_happened_and_notices_what_was_changed(
+    start_service: Callable[..., RunningService],
+) -> None:
+    service = start_service()
+    for _ in range(3):
+        service.token()
+    service.cli("keys", "rotate", "--reason", "for the audit")
+    assert "for the audit" in service.cli("audit", "list").stdout
+    entries = [json.loads(line) for line in service.cli("audit", "list", "--json").stdout.splitlines()]
+    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert [e["actor"] for e in entries if e["action"] == "token.signed" and e["issuer"] == "default"] == [
+        "operator"
+    ] * 3
+    verified = json.loads(service.cli("audit", "verify", "--json").stdout)
+    assert verified["unbroken"]
+    assert verified["entries"] >= len(entries)
+    service.interrupt()
+    assert service.cli("audit", "verify").returncode == 0
+    with contextlib.closing(sqlite3.connect(service.home / "sealwright.db")) as database, database:
+        database.execute("UPDATE audit SET actor = 'nobody' WHERE sequence = 5")
+    broken = service.cli("audit", "verify")
+    assert (broken.returncode, "entry 5" in broken.stderr) == (1, True)
 
 
 def test_a_guard_exits_with_4_and_says_what_would_satisfy_it(start_service: Callable[..., RunningService]) -> None:

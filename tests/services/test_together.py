@@ -83,6 +83,7 @@ def test_open_pages_are_for_everyone(app: Starlette, path: str) -> None:
     ("method", "path", "scope"),
     [
         ("GET", "/v1/keys", "keys:read"),
+        ("GET", "/v1/audit", "audit:read"),
         ("POST", "/v1/issuers/default/rotate", "keys:write"),
         ("POST", "/v1/issuers/default/emergency-rotate", "keys:write"),
         ("POST", "/v1/issuers/default/keys", "keys:write"),

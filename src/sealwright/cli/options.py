@@ -74,6 +74,10 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_json_line(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their content: a kid is there to be copied, so a narrow terminal wraps and never cuts."""
     table = Table(box=None, pad_edge=False, header_style="bold")
