@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from peers import PEERS, Peer
+from jose_peers import PEERS, Peer
 from running_service import RunningService, run_cli
 
 import sealwright as sw
