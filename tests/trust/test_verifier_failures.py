@@ -110,7 +110,7 @@ def test_an_unknown_issuer_costs_no_fetch(verifier_of, remote, server, token_of,
 
 
 @pytest.mark.parametrize(
-    "fault", [ZeroDivisionError("bug"), KeyError("bug"), ConfigurationError(Reason.SETTINGS_FILE, "x")]
+    "fault", [ZeroDivisionError("bug"), KeyError("bug"), ConfigurationError(Reason.SETTINGS_INVALID, "x")]
 )
 def test_a_fault_in_a_source_fails_closed(verifier_of, token_of, k1, fault):
     def read():
