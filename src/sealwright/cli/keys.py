@@ -138,7 +138,7 @@ def _row(key: dict[str, Any]) -> tuple[str, ...]:
     state = key["state"]
     shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
     times = (_minute(key.get(name, "")) for name in (_SINCE[state], "last_signed_at"))
-    return key["issuer"], key["algorithm"], shown, *times, key.get("key_id", "(not made yet)")
+    return key["issuer"], key["algorithm"], shown, *times, key["key_id"] or "(not made yet)"
 
 
 def _minute(at: str) -> str:

@@ -38,7 +38,7 @@ class Journal:
         self, action: str, changes: Sequence[Change], actor: str, reason: str, forced: Sequence[str] = ()
     ) -> None:
         """One transaction, then one event for each key that moved."""
-        before = {record.handle: record.state for record in self.catalog.records()} if self._observer else {}
+        before = self._states(changes[0].record.issuer)
         subject = changes[0].record
         facts: dict[str, Any] = {"keys": [[change.record.handle, str(change.record.state)] for change in changes]}
         if forced:
@@ -62,6 +62,10 @@ class Journal:
         gone = replace(record, destroyed_at=self._clock.now(), generation=record.generation + 1)
         self.write("key.material_destroyed", [Replace(gone)], actor, reason)
         return gone
+
+    def _states(self, issuer: str) -> dict[str, KeyState]:
+        """What events will say the keys were before; nobody asks without an observer."""
+        return {record.handle: record.state for record in self.catalog.records(issuer)} if self._observer else {}
 
     def _backend(self, name: str) -> KeyBackend:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import BackendError, Reason, RefusedError, SealwrightError
+from sealwright.errors import BackendError, Reason, SealwrightError
 from sealwright.events import Observer, TokenSigned, tell
 from sealwright.jose import signing
 from sealwright.jose.algorithms import Algorithm
@@ -60,32 +60,31 @@ class ManagedSigner:
         Raises RefusedError ``guard.no_active_key`` or ``move.unknown_issuer``, BackendError, or UnavailableError
         when the audit entry cannot be written: then nothing is released.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        began = self._clock.monotonic()
+        for attempts_left in reversed(range(ATTEMPTS)):
+            record, public = self._active()
             try:
-                return self._signed(payload, typ, actor)
-            except RefusedError as error:
-                if error.reason is not Reason.CATALOG_CONFLICT or attempt == ATTEMPTS:
-                    raise
-                self._known = None
+                signed = self._signed(record, public, payload, typ, actor)
+            except SealwrightError as error:
+                if error.reason is Reason.CATALOG_CONFLICT and attempts_left:
+                    self._known = None  # the key was rotated away: look again
+                    continue
+                self._report(record, began, error.reason)
+                raise
+            self._report(record, began, None)
+            return signed
         raise AssertionError("unreachable")
 
-    def _signed(self, payload: bytes, typ: str | None, actor: str) -> SignedToken:
-        record, public = self._active()
-        backend = self._backends[record.backend]
-        signer = _ActiveKey(record, public, backend, self._catalog, self._clock, actor)
-        began, reason = self._clock.monotonic(), None
-        try:
-            return SignedToken(signing.sign(payload, signer, typ=typ), signer.key_id, record.algorithm)
-        except SealwrightError as error:
-            reason = error.reason
-            raise
-        finally:
-            if self._observer is not None:
-                spent_s = self._clock.monotonic() - began
-                event = TokenSigned(
-                    self._issuer, record.algorithm, signer.key_id, spent_s, reason, backend=record.backend
-                )
-                tell(self._observer, event)
+    def _signed(self, record: KeyRecord, public: PublicJWK, payload: bytes, typ: str | None, actor: str) -> SignedToken:
+        key = _ActiveKey(record, public, self._backends[record.backend], self._catalog, self._clock, actor)
+        return SignedToken(signing.sign(payload, key, typ=typ), key.key_id, record.algorithm)
+
+    def _report(self, record: KeyRecord, began: float, reason: Reason | None) -> None:
+        if self._observer is not None:
+            spent_s = self._clock.monotonic() - began
+            key_id = str(record.key_id)
+            event = TokenSigned(self._issuer, record.algorithm, key_id, spent_s, reason, backend=record.backend)
+            tell(self._observer, event)
 
     def _active(self) -> tuple[KeyRecord, PublicJWK]:
         """The active key; looked up again only when the catalog's version has changed. The fence covers the rest."""

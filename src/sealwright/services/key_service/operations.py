@@ -138,7 +138,8 @@ class KeyOperations:
 def view(record: KeyRecord) -> dict[str, Any]:
     """A key record for people and machines: times in RFC 3339, what has not happened left out."""
     shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
-    return {name: _written(value) if name.endswith("_at") else value for name, value in shown.items()}
+    times = {name: _written(value) for name, value in shown.items() if name.endswith("_at")}
+    return {**shown, **times, "key_id": record.key_id}
 
 
 def _rotation(rotation: Any) -> dict[str, Any]:
