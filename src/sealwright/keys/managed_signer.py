@@ -18,7 +18,7 @@ from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.record import KeyRecord, Purpose
 
-ATTEMPTS = 3  # a rotation between taking the key and releasing the signature costs one
+ATTEMPTS = 10  # each rotation between taking the key and releasing the signature costs one
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sealwright.keys.catalog import Change, Insert
 from sealwright.keys.catalogs.sql_schema import migrate
 from sealwright.keys.catalogs.sql_tables import (
     AUDIT,
+    HEARTBEAT,
     KEYS,
     entry_of_row,
     record_of_row,
@@ -93,7 +94,9 @@ class SqlCatalog:
     def check_writable(self) -> None:
         with self._transaction(writes=True) as connection:
             connection.execute(select(AUDIT.c.sequence).limit(1))
-            connection.execute(select(KEYS.c.handle).limit(1))
+            # Only a write that changes something, committed, notices a full or read-only disk.
+            if not connection.execute(update(HEARTBEAT).values(beats=HEARTBEAT.c.beats + 1)).rowcount:
+                connection.execute(insert(HEARTBEAT).values(beats=1))
 
     def close(self) -> None:
         self._engine.dispose()

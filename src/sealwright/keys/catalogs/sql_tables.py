@@ -1,4 +1,4 @@
-"""The two tables of the SQL catalog, and how a record and an audit entry become rows."""
+"""The tables of the SQL catalog, and how a record and an audit entry become rows."""
 
 from __future__ import annotations
 
@@ -62,6 +62,8 @@ AUDIT = Table(
     Column("previous", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
 )
+
+HEARTBEAT = Table("heartbeat", METADATA, Column("beats", Integer, nullable=False))  # one row: written to see if one can
 
 
 def row_of_record(record: KeyRecord) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'active'"),
     )
     op.create_table("audit", *_audit_columns())
+    op.create_table("heartbeat", sa.Column("beats", sa.Integer, nullable=False))
 
 
 def _key_columns() -> list[sa.Column[Any]]:
