@@ -10,6 +10,7 @@ from sealwright.jose.jwk import PrivateJWK
 from sealwright.jose.signing import sign
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.sources.remote import RemoteJWKSet
+from sealwright.trust.verifier import Verifier
 
 ISSUER = "https://id.example"
 AUDIENCE = "orders"
@@ -136,3 +137,12 @@ class Crowd:
             thread.join(PATIENCE_S)
             assert not thread.is_alive(), "a caller is still waiting"
         return self.results
+
+
+@pytest.fixture
+def verifier_of(clock):
+    def make(keys, **changes):
+        usual = {"issuer": "https://id.example", "audience": "orders", "keys": keys, "clock": clock}
+        return Verifier(**{**usual, **changes})
+
+    return make

@@ -6,19 +6,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hand_made import failure
 from jwks_server import JwksServer
 
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.trust.sources.key_address import KeyAddress
 from sealwright.trust.sources.remote import RemoteJWKSet
-
-
-def failure(source):
-    with pytest.raises(UnavailableError) as caught:
-        source.find("k1")
-    assert caught.value.reason == Reason.SOURCE_UNAVAILABLE
-    assert isinstance(caught.value.__cause__, UnavailableError)
-    return caught.value.__cause__
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,11 @@
 import threading
 
 import pytest
+from hand_made import failure
 
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.sources.remote import RemoteJWKSet
-
-
-def failure(source):
-    with pytest.raises(UnavailableError) as caught:
-        source.find("k1")
-    assert caught.value.reason == Reason.SOURCE_UNAVAILABLE
-    assert isinstance(caught.value.__cause__, UnavailableError)
-    return caught.value.__cause__
 
 
 def test_h_the_etag_is_sent_and_a_304_makes_the_same_keys_fresh_again(warm, server, clock, events):

@@ -4,9 +4,9 @@ import hmac
 import json
 
 import pytest
+from hand_made import forged, parts
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose import base64url
 from sealwright.jose.jwk import PrivateJWK, PublicJWK, SecretJWK
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.policy import IGNORE_AUDIENCE, IGNORE_ISSUER, VerificationPolicy
@@ -14,23 +14,6 @@ from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.sources.static import StaticKeys
 from sealwright.trust.verifier import Verifier
-
-
-@pytest.fixture
-def verifier_of(clock):
-    def make(keys, **changes):
-        usual = {"issuer": "https://id.example", "audience": "orders", "keys": keys, "clock": clock}
-        return Verifier(**{**usual, **changes})
-
-    return make
-
-
-def parts(header, claims):
-    return b".".join(base64url.encode(json.dumps(part).encode()) for part in (header, claims))
-
-
-def forged(header, claims, signature=b""):
-    return (parts(header, claims) + b"." + base64url.encode(signature)).decode()
 
 
 def test_a_good_token_gives_its_claims(verifier_of, token_of, claims, k1):

@@ -1,11 +1,10 @@
 import asyncio
-import json
 import threading
 
 import pytest
+from hand_made import forged, parts
 
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
-from sealwright.jose import base64url
 from sealwright.jose.jwk import PrivateJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.issuers import TrustedIssuer
@@ -13,23 +12,6 @@ from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.sources.static import StaticKeys
 from sealwright.trust.verifier import Verifier
-
-
-@pytest.fixture
-def verifier_of(clock):
-    def make(keys, **changes):
-        usual = {"issuer": "https://id.example", "audience": "orders", "keys": keys, "clock": clock}
-        return Verifier(**{**usual, **changes})
-
-    return make
-
-
-def parts(header, claims):
-    return b".".join(base64url.encode(json.dumps(part).encode()) for part in (header, claims))
-
-
-def forged(header, claims, signature=b""):
-    return (parts(header, claims) + b"." + base64url.encode(signature)).decode()
 
 
 class Revoked:
