@@ -15,7 +15,9 @@ from sealwright.jose import base64url, compact
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.header import Header
 
-sharing = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+sharing = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=30
+)
 
 
 def verifying(signer: Any) -> Any:

@@ -65,7 +65,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @given(path=st.sampled_from(POSTS), name=names, body=bodies)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=300
+)
 def test_property_no_request_is_a_fault_of_ours(asked: Any, path: str, name: str, body: bytes) -> None:
     app, token = asked
     status, answer = ask(app, path.replace("{text}", name), "127.0.0.1", token=token, method="POST", body=body)

@@ -42,11 +42,7 @@ class SqlCatalog:
     def open(cls, url: str) -> Self:
         """Raises ConfigurationError ``settings.database``; a file that is no database of ours stays as it is."""
         try:
-            engine = _engine(url)
-            with engine.connect() as connection:
-                migrate(connection)
-            catalog = cls(engine)
-            catalog.check_writable()
+            return cls._opened(_engine(url))
         except Exception as error:
             raise ConfigurationError(
                 Reason.SETTINGS_DATABASE,
@@ -54,6 +50,17 @@ class SqlCatalog:
                 "or restore it from a backup",
                 detail=type(error).__name__,
             ) from error
+
+    @classmethod
+    def _opened(cls, engine: Engine) -> Self:
+        catalog = cls(engine)
+        try:
+            with engine.connect() as connection:
+                migrate(connection)
+            catalog.check_writable()
+        except BaseException:
+            catalog.close()
+            raise
         return catalog
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
