@@ -3,23 +3,29 @@
 set -eu
 lock=$1
 python=.venv/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    rm -rf .venv
+make_environment() { # a half-made one must not stay: the next run would take it for whole
     found=$(scripts/find-python.sh)
     echo "making .venv with $("$found" --version)"
-    "$found" -m venv .venv || {
-        echo "This Python cannot make virtual environments. On Debian: apt-get install python3-venv" >&2
-        exit 1
-    }
-fi
+    rm -rf .venv
+    "$found" -m venv .venv && return
+    rm -rf .venv
+    package=$("$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    echo "This Python cannot make virtual environments. On Debian: apt-get install $package" >&2
+    exit 1
+}
 
+install() { # uv has settings of its own, so it may miss a registry that pip is set up for
+    if "$python" -m uv --version >/dev/null 2>&1; then
+        "$python" -m uv pip install --quiet --python "$python" "$@" && return
+        echo "uv could not install that; trying pip" >&2
+    fi
+    "$python" -m pip install --quiet "$@"
+}
+
+"$python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || make_environment
 echo "installing the packages of $lock"
-export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never
-if "$python" -m pip install --quiet --require-hashes -r requirements-installer.lock 2>/dev/null; then
-    install="$python -m uv pip install --quiet --python $python"
-else
-    install="$python -m pip install --quiet"
-fi
-$install --require-hashes -r "$lock"
-$install --no-deps --no-build-isolation --editable .
+"$python" -m pip install --quiet --require-hashes -r requirements-installer.lock 2>/dev/null || true
+install --require-hashes -r "$lock"
+install --no-deps --no-build-isolation --editable .
