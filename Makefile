@@ -32,8 +32,8 @@ soak: .venv/installed-dev ## the long campaigns: kills and races, at most 75 min
 	@scripts/system-tools.sh
 	@$(BIN)/python -m pytest -m soak -n 2 --dist loadfile
 
-fuzz: .venv/installed-dev ## property tests of every parser with many more examples
-	@$(BIN)/python -m pytest --hypothesis-profile=long -k "propert or stateful" tests
+fuzz: .venv/installed-dev ## every property test with two hundred times the examples
+	@$(BIN)/python -m pytest --hypothesis-profile=long -m hypothesis -n 2 tests
 
 bench: .venv/installed-dev ## signing and verifying, as ratios to the raw primitive and to peers
 	@$(BIN)/python benchmarks/tokens.py

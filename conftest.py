@@ -11,4 +11,6 @@ pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["README
 # A slow machine is no failure: no deadline, and no verdict on how fast examples are made.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
-settings.register_profile("long", parent=settings.get_profile("usual"), max_examples=20_000)  # make fuzz
+settings.register_profile(
+    "long", parent=settings.get_profile("usual"), max_examples=20_000, derandomize=False
+)  # make fuzz

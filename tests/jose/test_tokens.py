@@ -16,7 +16,9 @@ from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.header import Header
 
 sharing = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=30
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
 )
 
 

@@ -100,4 +100,5 @@ class KeyLife(RuleBasedStateMachine):
 
 
 TestKeyLifeStateful = KeyLife.TestCase
-TestKeyLifeStateful.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+examples = settings().max_examples * 3 // 5
+TestKeyLifeStateful.settings = settings(max_examples=examples, stateful_step_count=40, deadline=None)

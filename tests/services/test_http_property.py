@@ -66,7 +66,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @given(path=st.sampled_from(POSTS), name=names, body=bodies)
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=300
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=3 * settings().max_examples,
 )
 def test_property_no_request_is_a_fault_of_ours(asked: Any, path: str, name: str, body: bytes) -> None:
     app, token = asked

@@ -46,7 +46,7 @@ def test_no_garbage_is_accepted(token):
     assert is_refused(token)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.sampled_from(TOKENS), st.data())
 def test_no_token_with_changed_characters_is_accepted(token, data):
     start = data.draw(st.integers(0, len(token)))
@@ -71,7 +71,7 @@ def test_no_other_arrangement_of_true_segments_is_accepted(segments):
     assert is_refused(token)
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.sampled_from(TOKENS), st.dictionaries(NAMES | st.text(), JSON, max_size=4), st.integers(0, 1))
 def test_no_token_with_changed_members_is_accepted(token, members, index):
     segments = token.split(".")
@@ -82,7 +82,7 @@ def test_no_token_with_changed_members_is_accepted(token, members, index):
     assert is_refused(".".join(segments))
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.sampled_from(KEYS), st.dictionaries(NAMES, JSON, min_size=1, max_size=4))
 def test_signed_claims_of_any_shape_are_decided_without_raising(key, members):
     payload = json.dumps({**CLAIMS, **members}).encode()
