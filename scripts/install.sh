@@ -6,7 +6,7 @@ python=.venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never
 
 make_environment() { # a half-made one must not stay: the next run would take it for whole
-    found=$(scripts/find-python.sh)
+    found=$(scripts/find-python.sh) || exit 1 # said why; inside of || the shell does not stop by itself
     echo "making .venv with $("$found" --version)"
     rm -rf .venv
     "$found" -m venv .venv && return
