@@ -10,4 +10,5 @@ compile() {
 }
 compile requirements.lock pyproject.toml --extra service --group build
 compile requirements-dev.lock pyproject.toml --extra service --group build --group test --group check
+compile requirements-bench.lock pyproject.toml --extra service --group build --group test --group check --group bench
 echo "uv" | compile requirements-installer.lock -
