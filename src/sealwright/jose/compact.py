@@ -14,26 +14,16 @@ MAXIMUM_TOKEN_BYTES = 1024 * 1024
 
 @dataclass(slots=True, repr=False)
 class UnverifiedJWS:
-    """A parsed token that proves nothing yet: its header and issuer hint only choose what to check it against."""
+    """A parsed token that proves nothing yet: its header and its issuer only choose what to check it against."""
 
     header: Header
     signing_input: bytes
     signature: bytes
     payload_segment: bytes
-    _claims: dict[str, Any] | None = None
-
-    def issuer_hint(self) -> str:
-        """The unverified "iss". Raises RejectedError ``issuer.missing`` or ``json.*``."""
-        issuer = self.unverified_claims().get("iss")
-        if not isinstance(issuer, str):
-            raise RejectedError(Reason.ISSUER_MISSING, 'the token has no "iss" claim')
-        return issuer
 
     def unverified_claims(self) -> dict[str, Any]:
-        """The payload as a JSON object, read once. Until the signature is verified, anyone can have written it."""
-        if self._claims is None:
-            self._claims = strict_json.parse_object(self.unverified_payload())
-        return self._claims
+        """The payload as a JSON object. Until the signature is verified, anyone can have written it."""
+        return strict_json.parse_object(self.unverified_payload())
 
     def unverified_payload(self) -> bytes:
         return base64url.decode(self.payload_segment) if self.header.b64 else self.payload_segment
@@ -55,7 +45,7 @@ def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unveri
         raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
     if len(token) > max_bytes:
         raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
-    text = token if isinstance(token, bytes) else _ascii(token)
+    text = _ascii(token) if isinstance(token, str) else token
     if text.count(b".") != 2:
         raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
     segment, payload, signature = text.split(b".")
