@@ -22,8 +22,10 @@ def other_spellings(data: bytes) -> Iterator[bytes]:
     yield from (text + b"=", text + b"==", text + b"===", text + b"=" * (-len(text) % 4 or 4))
     yield from (text + b"\n", text + b"\r\n", b" " + text, text[:4] + b" " + text[4:], text[:5] + b"\n" + text[5:])
     yield from (text[:4] + junk + text[4:] for junk in (b"?", b"!", b"%", b"\x00", b",", b"*", b"\xc3\xa9", b"\xff"))
-    yield from (text + b"A", text + b"%3D", text + b"\x00")
-    if len(text) % 4:
+    yield from (text + b"%3D", text + b"\x00")
+    if len(text) % 4 == 0:
+        yield text + b"A"
+    else:
         for bit in (1, 2) if len(text) % 4 == 3 else (1, 2, 4, 8):
             yield text[:-1] + ALPHABET[ALPHABET.index(text[-1:]) ^ bit :][:1]
     standard = base64.b64encode(data).rstrip(b"=")
