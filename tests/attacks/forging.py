@@ -1,4 +1,4 @@
-"""Tokens put together by hand: correctly signed unless the attack says otherwise, so that only the attack is refused."""
+"""Tokens put together by hand: correctly signed unless the attack says otherwise, so that nothing else is refused."""
 
 from __future__ import annotations
 

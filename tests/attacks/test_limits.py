@@ -42,7 +42,7 @@ def roca_modulus() -> int:
 @pytest.mark.attack(13)
 def test_weak_rsa_parameters(members: dict[str, str], imports: Any) -> None:
     assert imports.public(members) == "key.too_weak"
-    halves = {name: "AQAB" for name in ("d", "p", "q", "dp", "dq", "qi")}
+    halves = dict.fromkeys(("d", "p", "q", "dp", "dq", "qi"), "AQAB")
     with pytest.raises(sw.RejectedError) as caught:
         sw.PrivateJWK.from_dict({**members, **halves})
     assert caught.value.reason == "key.too_weak"
