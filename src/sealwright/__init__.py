@@ -9,8 +9,9 @@ from sealwright.errors import (
     SealwrightError,
     UnavailableError,
 )
-from sealwright.jose.jwk import PrivateJWK, PublicJWK, SecretJWK
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.signing import Signer, sign
 from sealwright.jose.verification import VerifiedJWS, verify_signature
 from sealwright.profiles.claims_token import sign_claims

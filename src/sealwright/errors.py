@@ -29,6 +29,7 @@ class Reason(StrEnum):
     HEADER_TOO_LARGE = "header.too_large"
     HEADER_CRITICAL = "header.critical"
     HEADER_TYPE = "header.type"
+    HEADER_REPEATED = "header.repeated"
 
     ALGORITHM_UNKNOWN = "algorithm.unknown"
     ALGORITHM_NOT_ALLOWED = "algorithm.not_allowed"
@@ -44,7 +45,20 @@ class Reason(StrEnum):
     KEY_NOT_FOUND = "key.not_found"
     KEY_REVOKED = "key.revoked"
 
+    PAYLOAD_MISSING = "payload.missing"
+    PAYLOAD_GIVEN_TWICE = "payload.given_twice"
+    PAYLOAD_CHARACTERS = "payload.characters"
+    PAYLOAD_NOT_STREAMABLE = "payload.not_streamable"
+
     SIGNATURE_INVALID = "signature.invalid"
+    SIGNATURES_MALFORMED = "signatures.malformed"
+    SIGNATURES_NONE = "signatures.none"
+    SIGNATURES_TOO_MANY = "signatures.too_many"
+    SIGNATURES_MIXED_FORMS = "signatures.mixed_forms"
+    SIGNATURES_MIXED_ENCODING = "signatures.mixed_encoding"
+    SIGNATURES_SAME_SIGNER = "signatures.same_signer"
+    SIGNATURES_TOO_FEW = "signatures.too_few"
+    SIGNATURES_SIGNER_MISSING = "signatures.signer_missing"
 
     ISSUER_MISSING = "issuer.missing"
     ISSUER_UNKNOWN = "issuer.unknown"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealwright.jose.jwk import SecretJWK
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.signing import sign
 from sealwright.telemetry.logs import JSONLines
 

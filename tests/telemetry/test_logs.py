@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
 from sealwright.events import BackendCalled, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
-from sealwright.jose.jwk import PrivateJWK, SecretJWK
+from sealwright.jose.jwk import PrivateJWK
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.signing import sign
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs

@@ -3,8 +3,9 @@ import asyncio
 import pytest
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose.jwk import PrivateJWK, PublicJWK, SecretJWK
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.sources.static import StaticKeys

@@ -7,7 +7,8 @@ import pytest
 from hand_made import forged, parts
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose.jwk import PrivateJWK, PublicJWK, SecretJWK
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.policy import IGNORE_AUDIENCE, IGNORE_ISSUER, VerificationPolicy
 from sealwright.trust.sources.shared_secret import SharedSecret

@@ -20,12 +20,12 @@ def inspect(
     unverified = compact.parse(read_token(token))
     payload = _payload(unverified)
     if as_json:
-        print_json({"verified": False, "header": dict(unverified.header.members), "payload": payload})
+        print_json({"verified": False, "header": unverified.header.members, "payload": payload})
         return
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print("NOT VERIFIED: anyone can write what follows", style="bold black on yellow")
     console.print("header", style="bold")
-    console.print_json(data=dict(unverified.header.members))
+    console.print_json(data=unverified.header.members)
     console.print("payload", style="bold")
     if isinstance(payload, dict):
         console.print_json(data=payload)

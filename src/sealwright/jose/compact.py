@@ -1,4 +1,4 @@
-"""Compact serialization: limits first, then three segments (RFC 7515 §7.1)."""
+"""Compact serialization: limits first, then three segments (RFC 7515 §7.1, RFC 7797 §5)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from sealwright.jose import base64url, strict_json
 from sealwright.jose.header import Header
 
 MAXIMUM_TOKEN_BYTES = 1024 * 1024
-MAXIMUM_HEADER_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class UnverifiedJWS:
     """A parsed token that proves nothing yet: its header and issuer hint only choose what to check it against."""
 
@@ -21,6 +20,7 @@ class UnverifiedJWS:
     signing_input: bytes
     signature: bytes
     payload_segment: bytes
+    _claims: dict[str, Any] | None = None
 
     def issuer_hint(self) -> str:
         """The unverified "iss". Raises RejectedError ``issuer.missing`` or ``json.*``."""
@@ -30,39 +30,49 @@ class UnverifiedJWS:
         return issuer
 
     def unverified_claims(self) -> dict[str, Any]:
-        """For inspection only: anyone can write these."""
-        return strict_json.parse_object(self.unverified_payload())
+        """The payload as a JSON object, read once. Until the signature is verified, anyone can have written it."""
+        if self._claims is None:
+            self._claims = strict_json.parse_object(self.unverified_payload())
+        return self._claims
 
     def unverified_payload(self) -> bytes:
-        return base64url.decode(self.payload_segment)
+        return base64url.decode(self.payload_segment) if self.header.b64 else self.payload_segment
+
+    def with_payload(self, payload: bytes) -> UnverifiedJWS:
+        """This token with its detached content. Raises RejectedError ``payload.given_twice``."""
+        if self.payload_segment:
+            raise RejectedError(Reason.PAYLOAD_GIVEN_TWICE, "the token carries its payload: give it none")
+        segment = base64url.encode(payload) if self.header.b64 else payload
+        return UnverifiedJWS(self.header, self.signing_input + segment, self.signature, segment)
 
     def __repr__(self) -> str:
         return f"UnverifiedJWS(alg={self.header.algorithm!r}, <not verified>)"
 
 
 def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> UnverifiedJWS:
-    """Split and decode a token. Raises RejectedError ``token.*``, ``header.*`` or ``json.*``."""
-    text = _bounded(token, max_bytes)
-    if text.count(b".") != 2:
-        raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
-    header, payload, signature = text.split(b".")
-    if len(header) > MAXIMUM_HEADER_BYTES:
-        raise RejectedError(Reason.HEADER_TOO_LARGE, f"the header is larger than {MAXIMUM_HEADER_BYTES} bytes")
-    return UnverifiedJWS(
-        header=Header.parse(header),
-        signing_input=text[: len(header) + 1 + len(payload)],
-        signature=base64url.decode(signature),
-        payload_segment=payload,
-    )
-
-
-def _bounded(token: str | bytes, max_bytes: int) -> bytes:
+    """Split and decode a token. Raises RejectedError ``token.*``, ``header.*``, ``json.*`` or ``payload.*``."""
     if not token:
         raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
     if len(token) > max_bytes:
         raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
-    if isinstance(token, bytes):
-        return token
+    text = token if isinstance(token, bytes) else _ascii(token)
+    if text.count(b".") != 2:
+        raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
+    segment, payload, signature = text.split(b".")
+    header = Header.parse(segment)
+    if not header.b64:
+        check_compact_text(payload)
+    return UnverifiedJWS(header, text[: len(segment) + 1 + len(payload)], base64url.decode(signature), payload)
+
+
+def check_compact_text(payload: bytes) -> None:
+    """RFC 7797 §5.2: printable ASCII without a dot may stand in a compact JWS as it is."""
+    if b"." in payload or not payload.isascii() or not payload.decode("ascii").isprintable():
+        message = "an unencoded payload in a compact JWS is printable ASCII without a dot: detach it, or encode it"
+        raise RejectedError(Reason.PAYLOAD_CHARACTERS, message)
+
+
+def _ascii(token: str) -> bytes:
     try:
         return token.encode("ascii")
     except UnicodeEncodeError:

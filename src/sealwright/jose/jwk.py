@@ -1,33 +1,31 @@
-"""PublicJWK, PrivateJWK and SecretJWK: three types, so that one can never stand in for another (RFC 7517).
+"""PublicJWK and PrivateJWK: two types, so that one can never stand in for the other (RFC 7517).
 
-A key has exactly one algorithm, and the key chooses "alg" and "kid". Private and secret keys have a redacting
-repr, refuse pickling, and leave only through ``export_private_dict`` and ``export_secret_dict``.
+A key has exactly one algorithm, and the key chooses "alg" and "kid".
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, Self
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url, strict_json
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_members import check_asymmetric, check_text, check_use, curve_of, row_of
-from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded, member_bytes
+from sealwright.jose.key_members import check_asymmetric, curve_of, row_of
+from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded
+from sealwright.jose.primitives import Hasher, Sign, Verify
+from sealwright.jose.unshowable import Unshowable
 
-MAXIMUM_SECRET_BYTES = 1024
-_FOR_PUBLIC, _FOR_PRIVATE, _FOR_SECRET = {"verify"}, {"sign"}, {"sign", "verify"}
+_FOR_PUBLIC, _FOR_PRIVATE = {"verify"}, {"sign"}
 
 
 class PublicJWK:
     """One public key. ``algorithm`` is None only for a foreign key whose members fit several rows."""
 
-    __slots__ = ("_native", "accepts", "algorithm", "key_id", "members")
+    __slots__ = ("_native", "accepts", "algorithm", "key_id", "members", "verify")
+
+    verify: Verify  # (signature, signing input) -> whether it is this key's; raises key.ambiguous without an algorithm
 
     def __init__(self, native: Any, members: Mapping[str, Any], row: Algorithm | None) -> None:
         self._native = native
@@ -35,6 +33,7 @@ class PublicJWK:
         self.key_id: str | None = members.get("kid")
         self.algorithm = row
         self.accepts = _accepted_names(row, members)
+        self.verify = row.primitive.verifying(native) if row is not None else _refuse_unbound
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
@@ -77,11 +76,18 @@ class PublicJWK:
         required = {name: self.members[name] for name in sorted((*kind.thumbprint, "kty"))}
         return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
 
-    def verify(self, signature: bytes, signing_input: bytes) -> bool:
-        """Whether the signature is this key's. Raises ``key.ambiguous`` while the key has no algorithm."""
-        if self.algorithm is None:
-            raise RejectedError(Reason.KEY_AMBIGUOUS, 'the key has no "alg": bind it with with_algorithm()')
-        return self.algorithm.verify(self._native, signature, signing_input)
+    def hasher(self) -> Hasher | None:
+        """A hasher for content that this key verifies piece by piece; None where the bytes are needed twice."""
+        streaming = self._bound().primitive.streaming
+        return None if streaming is None else streaming.hasher(self._native)
+
+    def verify_digest(self, signature: bytes, digest: bytes) -> bool:
+        """Whether the signature is this key's over what ``hasher`` has hashed."""
+        streaming = self._bound().primitive.streaming
+        return streaming is not None and streaming.verifying(self._native)(signature, digest)
+
+    def _bound(self) -> Algorithm:
+        return self.algorithm if self.algorithm is not None else _refuse_unbound()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicJWK) and self.members == other.members
@@ -93,24 +99,12 @@ class PublicJWK:
         return f"PublicJWK(kty={self.members['kty']!r}, alg={self.members.get('alg')!r}, kid={self.key_id!r})"
 
 
-class _Unshowable:
-    """What private and secret keys share: nothing about them can be printed or pickled by accident."""
-
-    __slots__ = ()
-    key_id: str | None
-    algorithm: Algorithm
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(alg={self.algorithm.name!r}, kid={self.key_id!r}, <redacted>)"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} refuses to be pickled or copied")
-
-
-class PrivateJWK(_Unshowable):
+class PrivateJWK(Unshowable):
     """One private key; a Signer."""
 
-    __slots__ = ("_native", "algorithm", "key_id", "public")
+    __slots__ = ("_native", "algorithm", "key_id", "public", "sign")
+
+    sign: Sign  # signing input -> signature
 
     def __init__(self, native: Any, public: PublicJWK) -> None:
         if public.algorithm is None:
@@ -119,6 +113,7 @@ class PrivateJWK(_Unshowable):
         self.public = public
         self.algorithm = public.algorithm
         self.key_id = public.key_id
+        self.sign = public.algorithm.primitive.signing(native)
 
     @classmethod
     def generate(cls, alg: str, *, key_id: str | None = None) -> Self:
@@ -144,63 +139,19 @@ class PrivateJWK(_Unshowable):
         kept = {name: value for name, value in members.items() if name not in (*kind.private, "key_ops")}
         return cls(native, _public_of(kind, native, row, members.get("kid"), kept))
 
-    def sign(self, signing_input: bytes) -> bytes:
-        return self.algorithm.sign(self._native, signing_input)
+    def hasher(self) -> Hasher | None:
+        """A hasher for content that this key signs piece by piece; None where the bytes are needed twice."""
+        return self.public.hasher()
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The signature over what ``hasher`` has hashed."""
+        streaming = self.algorithm.primitive.streaming
+        assert streaming is not None, "this algorithm has no digest: hasher() was None"
+        return streaming.signing(self._native)(digest)
 
     def export_private_dict(self) -> dict[str, Any]:
         """The whole key, in the clear. Search for this name when reviewing."""
         return {**self.public.to_dict(), **KEY_TYPES[self.algorithm.kty].private_members(self._native)}
-
-
-class SecretJWK(_Unshowable):
-    """One HMAC secret ("oct"); signs and verifies. It has no public half and never enters a JWKSet."""
-
-    __slots__ = ("_secret", "accepts", "algorithm", "key_id")
-
-    def __init__(self, secret: bytes, row: Algorithm, key_id: str | None) -> None:
-        # RFC 7518 §3.2: at least as long as the hash.
-        if not row.minimum_bits // 8 <= len(secret) <= MAXIMUM_SECRET_BYTES:
-            raise RejectedError(
-                Reason.KEY_TOO_WEAK, f"{row.name} needs a secret of {row.minimum_bits // 8} bytes or more"
-            )
-        if _looks_asymmetric(secret):
-            raise RejectedError(Reason.KEY_UNSUITABLE, "the text of another key is not an HMAC secret")
-        self._secret = secret
-        self.algorithm = row
-        self.accepts = row.accepts
-        self.key_id = key_id
-
-    @classmethod
-    def generate(cls, alg: str, *, key_id: str | None = None) -> Self:
-        row = _symmetric(algorithm(alg))
-        return cls(secrets.token_bytes(row.minimum_bits // 8), row, key_id or secrets.token_urlsafe(16))
-
-    @classmethod
-    def from_dict(cls, members: Mapping[str, Any]) -> Self:
-        """Read an "oct" JWK with an "alg". Raises RejectedError ``key.*``."""
-        check_text(members)
-        if members.get("kty") != "oct":
-            raise RejectedError(Reason.KEY_UNSUITABLE, 'an HMAC secret is a JWK with kty "oct"')
-        check_use(members, _FOR_SECRET)
-        row = _symmetric(algorithm(members.get("alg")))
-        return cls(member_bytes(members, "k"), row, members.get("kid"))
-
-    def sign(self, signing_input: bytes) -> bytes:
-        return self.algorithm.sign(self._secret, signing_input)
-
-    def verify(self, signature: bytes, signing_input: bytes) -> bool:
-        return self.algorithm.verify(self._secret, signature, signing_input)
-
-    def export_secret_dict(self) -> dict[str, Any]:
-        """The secret, in the clear. Search for this name when reviewing."""
-        kid = {} if self.key_id is None else {"kid": self.key_id}
-        return {"kty": "oct", "alg": self.algorithm.name, "k": base64url.encode_text(self._secret), **kid}
-
-
-def _symmetric(row: Algorithm) -> Algorithm:
-    if not row.symmetric:
-        raise RejectedError(Reason.ALGORITHM_KEY_MISMATCH, "an HMAC secret needs HS256, HS384 or HS512")
-    return row
 
 
 def _public_of(kind: KeyType, native: Any, row: Algorithm, key_id: str | None, kept: Mapping[str, Any]) -> PublicJWK:
@@ -210,20 +161,13 @@ def _public_of(kind: KeyType, native: Any, row: Algorithm, key_id: str | None, k
     return PublicJWK(public_native, {**members, "kid": key_id or public.thumbprint()}, row)
 
 
+def _refuse_unbound(*_: bytes) -> NoReturn:
+    raise RejectedError(Reason.KEY_AMBIGUOUS, 'the key has no "alg": bind it with with_algorithm()')
+
+
 def _accepted_names(row: Algorithm | None, members: Mapping[str, Any]) -> frozenset[str]:
     if row is None:
         return frozenset()
     if row.name == "EdDSA":
         return row.accepts | {members["crv"]}
     return row.accepts
-
-
-def _looks_asymmetric(secret: bytes) -> bool:
-    """A second fence behind the types: a PEM, DER, SSH or JWK public key pasted as a secret (CVE-2022-29217)."""
-    if b"-----BEGIN" in secret or b'"kty"' in secret or secret.lstrip().startswith((b"ssh-", b"ecdsa-sha2-")):
-        return True
-    try:
-        load_der_public_key(secret)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True

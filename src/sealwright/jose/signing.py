@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sealwright.jose import base64url, header
 from sealwright.jose.algorithms import Algorithm
+from sealwright.jose.compact import check_compact_text
 
 
 class Signer(Protocol):
@@ -17,17 +18,22 @@ class Signer(Protocol):
     @property
     def key_id(self) -> str | None: ...
 
-    def sign(self, signing_input: bytes) -> bytes: ...
+    def sign(self, signing_input: bytes, /) -> bytes: ...
 
 
-def sign(payload: bytes, signer: Signer, *, typ: str | None = None) -> str:
+def sign(payload: bytes, signer: Signer, *, typ: str | None = None, detached: bool = False, b64: bool = True) -> str:
     """A compact JWS over any bytes.
+
+    ``detached`` leaves the payload out (RFC 7515 Appendix F); ``b64`` False signs it as it is (RFC 7797). Raises
+    RejectedError ``payload.characters`` for an unencoded payload that cannot stand in a compact JWS.
 
     >>> from sealwright.jose.jwk import PrivateJWK
     >>> sign(b'{"order":1}', PrivateJWK.generate("Ed25519"), typ="order+jws").count(".")
     2
     """
-    protected = header.encode(signer.algorithm.name, key_id=signer.key_id, typ=typ)
-    signing_input = protected + b"." + base64url.encode(payload)
-    signature = signer.sign(signing_input)
-    return (signing_input + b"." + base64url.encode(signature)).decode("ascii")
+    protected = header.encode(signer.algorithm.name, key_id=signer.key_id, typ=typ, b64=b64)
+    if not b64 and not detached:
+        check_compact_text(payload)
+    signing_input = protected + b"." + (base64url.encode(payload) if b64 else payload)
+    signature = base64url.encode(signer.sign(signing_input))
+    return (b"%b..%b" % (protected, signature) if detached else b"%b.%b" % (signing_input, signature)).decode("ascii")

@@ -1,31 +1,51 @@
-"""JSON objects with unique names, finite numbers, valid text and bounded depth (RFC 8259, RFC 7493)."""
+"""JSON objects with unique names, finite numbers, valid text and bounded depth (RFC 8259, RFC 7493).
+
+The standard library reads and writes them, and sets the rules. Where orjson is installed it takes the plain cases,
+and only when it proves that the rules could not have answered otherwise; everything else goes the thorough way.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from sealwright.errors import Reason, RejectedError
+
+try:
+    import orjson
+except ImportError:  # the extra "fast"
+    orjson = None  # type: ignore[assignment]
 
 MAX_DEPTH = 32
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
+_SPACE = " \t\n\r"
+_ATOMS = frozenset({str, int, bool, type(None)})  # floats are left out: the two libraries write some differently
 
 
 def parse_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The members of one JSON object. Raises RejectedError ``json.*``."""
-    _check_depth(data, max_depth)
+    if data.count(b"[") + data.count(b"{") > max_depth:
+        _check_depth(data, max_depth)
+    return _parse_plain(data) or parse_thoroughly(data)
+
+
+def parse_thoroughly(data: bytes) -> dict[str, Any]:
+    """``parse_object`` without its shortcut and without its depth limit."""
     try:
         text = data.decode("utf-8")
-        value = _DECODER.decode(text)
+        stripped = text.strip(_SPACE)
+        value, end = _scan(stripped, 0)
+        if end != len(stripped):
+            raise ValueError("something follows the value")
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses lone surrogates
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):
         raise RejectedError(Reason.JSON_MALFORMED, "not a valid JSON text") from None
     if not isinstance(value, dict):
         raise RejectedError(Reason.JSON_MALFORMED, "the JSON text is not an object")
@@ -33,17 +53,52 @@ def parse_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 
 def encode_object(members: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON. Raises RejectedError ``json.malformed`` for what JSON cannot carry."""
+    """Compact UTF-8 JSON that ``parse_object`` reads. Raises RejectedError ``json.*`` for what JSON cannot carry."""
+    return _encode_plain(members) or encode_thoroughly(members)
+
+
+def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
+    """``encode_object`` without its shortcut."""
     try:
         text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8")
+        data = text.encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         raise RejectedError(Reason.JSON_MALFORMED, "a value cannot be written as JSON") from None
+    parse_object(data)  # what a reader would refuse is not written
+    return data
+
+
+def _parse_plain(data: bytes) -> dict[str, Any] | None:
+    """orjson keeps the last of two equal names; that writing gives the same bytes again proves there were none."""
+    if orjson is None:
+        return None
+    try:
+        value = orjson.loads(data)
+        return value if type(value) is dict and orjson.dumps(value) == data else None
+    except ValueError:
+        return None
+
+
+def _encode_plain(members: Mapping[str, Any]) -> bytes | None:
+    """Only what both libraries write alike, and only far from the depth limit."""
+    if orjson is None or type(members) is not dict:
+        return None
+    try:
+        data = orjson.dumps(members) if _is_plain(members) else b""
+    except (TypeError, RecursionError):
+        return None
+    return data if data.count(b"[") + data.count(b"{") <= MAX_DEPTH else None
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    inner = value.values() if kind is dict else value
+    return kind in (dict, list) and (_ATOMS.issuperset(map(type, inner)) or all(map(_is_plain, inner)))
 
 
 def _check_depth(data: bytes, max_depth: int) -> None:
-    if data.count(b"[") + data.count(b"{") <= max_depth:
-        return
     depth = 0
     for byte in _STRING.sub(b"", data):
         if byte in _OPENING:
@@ -72,4 +127,6 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+).scan_once  # type: ignore[attr-defined]

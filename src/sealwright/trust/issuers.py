@@ -10,7 +10,7 @@ from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, algorithm
 from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES, UnverifiedJWS
 from sealwright.jose.header import Header
-from sealwright.jose.jwk import SecretJWK
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.key_source import KeySource, VerificationKey
 from sealwright.trust.policy import IGNORE_ISSUER, VerificationPolicy
 

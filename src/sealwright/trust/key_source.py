@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sealwright.jose.jwk import PublicJWK, SecretJWK
+from sealwright.jose.jwk import PublicJWK
+from sealwright.jose.secret_jwk import SecretJWK
 
 VerificationKey = PublicJWK | SecretJWK
 

@@ -9,8 +9,9 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
 from sealwright.events import Observer, TokenDecided, tell
 from sealwright.jose.algorithms import ASYMMETRIC
-from sealwright.jose.jwk import PublicJWK, SecretJWK
+from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose.jwk import SecretJWK
+from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.key_source import VerificationKey
 
 
