@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,11 @@ from jwks_server import JwksServer
 
 import sealwright as sw
 from sealwright.clock import ManualClock
+from sealwright.jose import base64url, compact
 from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.jose.detached import verify_stream
+from sealwright.jose.multi_verification import verify_signatures
+from sealwright.jose.signature_policy import ANY_SIGNATURE, EVERY_SIGNATURE
 from sealwright.trust.cache_settings import CacheSettings
 
 PATIENT = CacheSettings(unknown_kid_wait_s=10.0)
@@ -75,10 +80,12 @@ class Doors:
         self._server, self._remote, self._clock = server, remote, clock
 
     def signature(self, token: str, key: sw.PublicJWK | sw.SecretJWK) -> sw.Reason | None:
-        """verify_signature: text and bytes, one key and a set."""
+        """verify_signature with text and bytes, one key and a set; the same token as JSON, detached, and as a stream."""
         reasons = {reason_of(sw.verify_signature, token, key), reason_of(sw.verify_signature, token.encode(), key)}
         if isinstance(key, sw.PublicJWK):
             reasons.add(reason_of(sw.verify_signature, token, sw.JWKSet([key])))
+        if token.count(".") == 2:
+            reasons |= set(in_other_forms(*token.split("."), key))
         return only(reasons)
 
     def verifier(self, token: str, key: sw.PublicJWK | sw.SecretJWK, **rules: Any) -> sw.Reason | None:
@@ -101,6 +108,23 @@ class Doors:
             yield sw.Verifier(keys=sw.JWKSet([key]), **usual)
             self._server.keys = [key.to_dict()]
             yield sw.Verifier(keys=self._remote(), **usual)
+
+
+def in_other_forms(head: str, body: str, signature: str, key: Any) -> Iterator[sw.Reason | None]:
+    one = {"protected": head, "signature": signature}
+    for form in ({"payload": body, **one}, {"payload": body, "signatures": [one]}):
+        for policy in (ANY_SIGNATURE, EVERY_SIGNATURE):
+            yield reason_of(lambda form=form, policy=policy: verify_signatures(json.dumps(form), key, policy=policy))
+    try:
+        content = base64url.decode(body.encode())
+    except sw.RejectedError:
+        return  # a payload that cannot be read cannot be detached
+    if len(body) > compact.MAXIMUM_TOKEN_BYTES:
+        return  # content of the caller's own has no limit: it is not the token's
+    detached = f"{head}..{signature}"
+    yield reason_of(lambda: sw.verify_signature(detached, key, payload=content))
+    yield reason_of(lambda: verify_stream(detached, io.BytesIO(content), key))
+    yield reason_of(lambda: verify_signatures(json.dumps(one), key, policy=ANY_SIGNATURE, payload=content))
 
 
 def only(reasons: set[sw.Reason | None]) -> sw.Reason | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sealwright as sw
 from sealwright.jose import compact
-from sealwright.jose.verification import verify_with_key
+from sealwright.jose.verification import check_signature
 from sealwright.trust.sources.shared_secret import SharedSecret
 
 Load = Callable[[str], Any]
@@ -105,7 +105,7 @@ def of_set(token: Any, group: dict[str, Any]) -> str:
         if all(members["kty"] == "oct" for members in listed):
             unverified = compact.parse(text)
             secrets = SharedSecret(*(sw.SecretJWK.from_dict(members) for members in listed))
-            verify_with_key(unverified, secrets.find(unverified.header.key_id))
+            check_signature(unverified, secrets.find(unverified.header.key_id))
         else:
             public = [{name: members[name] for name in members if name not in PRIVATE} for members in listed]
             sw.verify_signature(text, sw.JWKSet.from_dict({"keys": public}).bound_to(FOR_KEYS_WITHOUT_ALG))

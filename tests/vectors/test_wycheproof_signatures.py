@@ -118,7 +118,8 @@ def test_hmac_with_truncated_tags_refused(vectors: Load, bits: int) -> None:
     row, truncated = algorithm(f"HS{bits}"), 0
     wrong = []
     for group, case in cases(vectors(f"wycheproof/hmac_sha{bits}_test.json"), 174):
-        ours = row.verify(bytes.fromhex(case["key"]), bytes.fromhex(case["tag"]), bytes.fromhex(case["msg"]))
+        verify = row.primitive.verifying(bytes.fromhex(case["key"]))
+        ours = verify(bytes.fromhex(case["tag"]), bytes.fromhex(case["msg"]))
         truncated += group["tagSize"] < bits
         if ours != (case["result"] == "valid" and group["tagSize"] == bits):
             wrong.append((case["tcId"], case["comment"]))
