@@ -80,7 +80,7 @@ class Doors:
         self._server, self._remote, self._clock = server, remote, clock
 
     def signature(self, token: str, key: sw.PublicJWK | sw.SecretJWK) -> sw.Reason | None:
-        """verify_signature with text and bytes, one key and a set; the same token as JSON, detached, and as a stream."""
+        """verify_signature with text and bytes, one key and a set; the same token as JSON, detached and streamed."""
         reasons = {reason_of(sw.verify_signature, token, key), reason_of(sw.verify_signature, token.encode(), key)}
         if isinstance(key, sw.PublicJWK):
             reasons.add(reason_of(sw.verify_signature, token, sw.JWKSet([key])))

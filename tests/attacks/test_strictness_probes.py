@@ -11,6 +11,9 @@ from forging import CLAIMS, NOW, forge, joined, secret, without
 
 import sealwright as sw
 from sealwright.jose import base64url
+from sealwright.jose.json_forms import sign_flattened
+from sealwright.jose.multi_verification import decide_signatures, verify_signatures
+from sealwright.jose.signature_policy import ANY_SIGNATURE, EVERY_SIGNATURE
 
 HEADER = {"alg": "HS256", "kid": "k1"}
 
@@ -164,3 +167,74 @@ def test_a_probe_of_a_key_for_another_algorithm_than_the_tokens(doors: Any) -> N
     assert doors.signature(OK, large) == "algorithm.key_mismatch"
     assert doors.verifier(OK, large) == "algorithm.not_allowed"
     assert doors.verifier(OK, large, algorithms={"HS256", "HS512"}) == "algorithm.key_mismatch"
+
+
+def json_of(token: str, **changes: Any) -> dict[str, Any]:
+    head, body, signature = token.split(".")
+    members = {"payload": body, "protected": head, "signature": signature, **changes}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def general_of(*tokens: str, **changes: Any) -> dict[str, Any]:
+    signatures = [{name: value for name, value in json_of(token).items() if name != "payload"} for token in tokens]
+    return {"payload": OK.split(".")[1], "signatures": signatures, **changes}
+
+
+def unencoded(payload: str) -> dict[str, Any]:
+    head = base64url.encode(json.dumps(UNENCODED).encode())
+    mac = secret().sign(head + b"." + payload.encode())
+    return {"payload": payload, "protected": head.decode(), "signature": base64url.encode_text(mac)}
+
+
+UNENCODED = {**HEADER, "b64": False, "crit": ["b64"]}
+BAD = forge(HEADER, sign=lambda _: bytes(32))
+UNKNOWN = forge({**HEADER, "alg": "XX256"})
+JSON_PROBES = {
+    "ok flattened": (json_of(OK), None, None),
+    "ok general 1sig": (general_of(OK), None, None),
+    "general 1 good + 1 bad-sig": (general_of(OK, BAD), None, "signature.invalid"),
+    "general bad first + good": (general_of(BAD, OK), None, "signature.invalid"),
+    "general good + unknown alg": (general_of(OK, UNKNOWN), None, "algorithm.key_mismatch"),
+    "general unknown alg first + good": (general_of(UNKNOWN, OK), None, "algorithm.key_mismatch"),
+    "general empty signatures": (general_of(), "signatures.none", "signatures.none"),
+    "mixed flattened+general": (
+        {**general_of(BAD), **json_of(OK)},
+        "signatures.mixed_forms",
+        "signatures.mixed_forms",
+    ),
+    "mixed: good general + junk flattened": (
+        general_of(OK, protected="junk", signature="junk"),
+        "signatures.mixed_forms",
+        "signatures.mixed_forms",
+    ),
+    "crit in unprotected hdr": (json_of(OK, header={"crit": ["ext"], "ext": 1}), "header.critical", "header.critical"),
+    "alg only unprotected": (
+        json_of(joined(b"", OK.split(".")[1].encode()), protected=None, header=HEADER),
+        "header.malformed",
+        "header.malformed",
+    ),
+    "hdr overlap prot/unprot kid": (json_of(OK, header={"kid": "k1"}), "header.repeated", "header.repeated"),
+    "b64=false flattened attached": (unencoded('{"sub":"$.02"}'), None, None),
+}
+
+
+@pytest.mark.parametrize("probe", JSON_PROBES)
+def test_a_probe_of_the_json_forms(probe: str) -> None:
+    form, by_any, by_every = JSON_PROBES[probe]
+    for policy, reason in ((ANY_SIGNATURE, by_any), (EVERY_SIGNATURE, by_every)):
+        assert decide_signatures(json.dumps(form), secret(), policy=policy).reason == reason
+
+
+@pytest.mark.parametrize("b64", [True, False])
+def test_a_probe_of_detached_payloads(b64: bool) -> None:
+    content = b'{"sub":"$.02"}'
+    compact, flat = (make(content, secret(), detached=True, b64=b64) for make in (sw.sign, sign_flattened))
+    assert sw.verify_signature(compact, secret(), payload=content).payload == content
+    assert verify_signatures(flat, secret(), policy=ANY_SIGNATURE, payload=content).payload == content
+
+
+def test_a_probe_of_an_attached_unencoded_payload_in_a_compact_token() -> None:
+    """The raw bytes come out, never the decoded ones, and what is written here is read here."""
+    raw = b"eyJhYmMiOiIxIn0"
+    assert sw.verify_signature(raw_mac(UNENCODED, raw), secret()).payload == raw
+    assert sw.verify_signature(sw.sign(raw, secret(), b64=False), secret()).payload == raw
