@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hmac
 import inspect
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from forging import AUDIENCE, ISSUER, SECRET_BYTES, forge, secret, with_signature, without
 
@@ -55,6 +59,7 @@ def public_texts(key: sw.PublicJWK) -> list[bytes]:
     native = key._native
     pem = native.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     jwk = json.dumps(key.to_dict()).encode()
+    der = native.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     texts = [
         pem,
         pem.strip(),
@@ -65,7 +70,11 @@ def public_texts(key: sw.PublicJWK) -> list[bytes]:
         json.dumps(key.to_dict(), indent=2).encode(),
         b'{"keys":[' + jwk + b"]}",
         b'{"deeper":{"keys":[' + jwk + b"]}}",
-        native.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        der,
+        b"\n" + der + b"\n",
+        b"".join(pem.splitlines()[1:-1]),
+        b"\n".join(pem.splitlines()[1:-1]),
+        base64url.encode(der),
     ]
     if key.members["kty"] == "RSA":
         texts += [native.public_bytes(kind, PublicFormat.PKCS1) for kind in (Encoding.PEM, Encoding.DER)]
@@ -89,6 +98,22 @@ def test_the_text_of_a_public_key_imported_as_an_hmac_secret(alg: str, signers: 
         with pytest.raises(sw.RejectedError) as caught:
             secret(k=base64url.encode_text(text))
         assert caught.value.reason == "key.unsuitable", text
+
+
+@pytest.mark.attack(2)
+def test_a_certificate_imported_as_an_hmac_secret(signers: Any) -> None:
+    """Everybody has it: as a file, and as the text of an "x5c" member."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "k1")])
+    for alg in ("RS256", "ES256"):
+        native = signers[alg]._native
+        built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(native.public_key())
+        dated = built.not_valid_before(datetime(2026, 1, 1)).not_valid_after(datetime(2027, 1, 1)).serial_number(1)
+        certificate = dated.sign(native, hashes.SHA256())
+        pem, der = (certificate.public_bytes(encoding) for encoding in (Encoding.PEM, Encoding.DER))
+        for text in (pem, der, base64.b64encode(der)):
+            with pytest.raises(sw.RejectedError) as caught:
+                secret(k=base64url.encode_text(text))
+            assert caught.value.reason == "key.unsuitable"
 
 
 @pytest.mark.attack(2)
