@@ -12,6 +12,8 @@ MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
 _LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
 _TEXTS = ("iss", "sub", "jti", "scope", "client_id")
+_ZEROS, _BLANKS = (0,) * len(_TIMES), ("",) * len(_TEXTS)
+_NUMBERS, _TEXT = frozenset({int, float}), frozenset({str})  # what JSON gives; the rest is looked at more closely
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +37,33 @@ class ClaimRules:
         check_types(claims)
         self._check_parties(claims)
         self._check_times(claims, now)
-        missing = sorted(self.required - claims.keys())
-        if missing:
+        if self.required and not self.required <= claims.keys():
+            missing = sorted(self.required - claims.keys())
             raise RejectedError(Reason.CLAIMS_MISSING, f"the token lacks required claims: {', '.join(missing)}")
         check_scopes(claims, self.scopes)
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
         if self.issuer is not None and claims.get("iss") != self.issuer:
             raise RejectedError(Reason.CLAIMS_ISSUER, "the token is from another issuer")
-        if self.audiences is not None and not self.audiences.intersection(audience_of(claims)):
+        if self.audiences is not None and self.audiences.isdisjoint(audience_of(claims)):
             raise RejectedError(Reason.CLAIMS_AUDIENCE, "the token is for another audience")
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
-        expires, starts, issued = (claims.get(name) for name in _TIMES)
-        if expires is None and self.require_expiry:
-            raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "exp" claim')
-        if expires is not None and now >= expires + self.leeway_s:
+        expires, starts, issued = map(claims.get, _TIMES)
+        latest = now + self.leeway_s
+        if expires is None:
+            if self.require_expiry:
+                raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "exp" claim')
+        elif now - self.leeway_s >= expires:
             raise RejectedError(Reason.CLAIMS_EXPIRED, "the token has expired")
-        if starts is not None and now < starts - self.leeway_s:
+        if starts is not None and latest < starts:
             raise RejectedError(Reason.CLAIMS_NOT_YET_VALID, "the token is not valid yet")
-        if issued is not None and now < issued - self.leeway_s:
+        if issued is not None and latest < issued:
             raise RejectedError(Reason.CLAIMS_ISSUED_IN_FUTURE, "the token was issued in the future")
-        self._check_age(expires, issued, now)
+        if self.maximum_age_s is not None or self.maximum_lifetime_s is not None:
+            self._check_age(expires, issued, now)
 
     def _check_age(self, expires: float | None, issued: float | None, now: float) -> None:
-        if self.maximum_age_s is None and self.maximum_lifetime_s is None:
-            return
         if issued is None:
             raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "iat" claim')
         if self.maximum_age_s is not None and now > issued + self.maximum_age_s + self.leeway_s:
@@ -71,15 +74,14 @@ class ClaimRules:
 
 def check_types(claims: Mapping[str, Any]) -> None:
     """A registered claim of the wrong type is a rejection, never an absence (CVE-2026-25537)."""
-    for name in _TIMES:
-        value = claims.get(name)
-        if name in claims and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise RejectedError(Reason.CLAIMS_WRONG_TYPE, f'the claim "{name}" is not a number')
-        if value is not None and abs(value) > _LARGEST_TIME:
-            raise RejectedError(Reason.CLAIMS_MALFORMED, f'the claim "{name}" is not a date')
-    for name in _TEXTS:
-        if not isinstance(claims.get(name, ""), str):
-            raise RejectedError(Reason.CLAIMS_WRONG_TYPE, f'the claim "{name}" is not text')
+    times = tuple(map(claims.get, _TIMES, _ZEROS))
+    if not _NUMBERS.issuperset(map(type, times)) and not all(map(_is_number, times)):
+        raise RejectedError(Reason.CLAIMS_WRONG_TYPE, 'one of the claims "exp", "nbf", "iat" is not a number')
+    if min(times) < -_LARGEST_TIME or max(times) > _LARGEST_TIME:
+        raise RejectedError(Reason.CLAIMS_MALFORMED, 'one of the claims "exp", "nbf", "iat" is not a date')
+    texts = tuple(map(claims.get, _TEXTS, _BLANKS))
+    if not _TEXT.issuperset(map(type, texts)) and not all(isinstance(text, str) for text in texts):
+        raise RejectedError(Reason.CLAIMS_WRONG_TYPE, f"one of the claims {', '.join(_TEXTS)} is not text")
     audience_of(claims)
 
 
@@ -95,6 +97,9 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 def check_scopes(claims: Mapping[str, Any], needed: frozenset[str]) -> None:
     """Every scope in ``needed`` must be in the space-separated "scope" claim (RFC 8693 §4.2)."""
-    missing = sorted(needed.difference(claims.get("scope", "").split()))
-    if missing:
+    if needed and (missing := sorted(needed.difference(claims.get("scope", "").split()))):
         raise RejectedError(Reason.CLAIMS_SCOPE, f"the token lacks the scope: {' '.join(missing)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

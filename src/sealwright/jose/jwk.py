@@ -56,7 +56,7 @@ class PublicJWK:
     def bound_to(self, allowed: Collection[str]) -> PublicJWK:
         """This key with the one row that ``allowed`` leaves. Raises ``algorithm.not_allowed`` or ``key.ambiguous``."""
         if self.algorithm is not None:
-            if not self.accepts & set(allowed):
+            if self.accepts.isdisjoint(allowed):
                 raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the key's algorithm is not allowed here")
             return self
         rows = [name for name in allowed if ALGORITHMS[name].fits(self.members["kty"], curve_of(self.members))]

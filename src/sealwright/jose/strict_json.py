@@ -32,7 +32,15 @@ def parse_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The members of one JSON object. Raises RejectedError ``json.*``."""
     if data.count(b"[") + data.count(b"{") > max_depth:
         _check_depth(data, max_depth)
-    return _parse_plain(data) or parse_thoroughly(data)
+    if orjson is not None:
+        # orjson keeps the last of two equal names; that writing gives the same bytes again proves there were none.
+        try:
+            value = orjson.loads(data)
+        except ValueError:
+            value = None
+        if type(value) is dict and orjson.dumps(value) == data:
+            return value
+    return parse_thoroughly(data)
 
 
 def parse_thoroughly(data: bytes) -> dict[str, Any]:
@@ -66,17 +74,6 @@ def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
         raise RejectedError(Reason.JSON_MALFORMED, "a value cannot be written as JSON") from None
     parse_object(data)  # what a reader would refuse is not written
     return data
-
-
-def _parse_plain(data: bytes) -> dict[str, Any] | None:
-    """orjson keeps the last of two equal names; that writing gives the same bytes again proves there were none."""
-    if orjson is None:
-        return None
-    try:
-        value = orjson.loads(data)
-        return value if type(value) is dict and orjson.dumps(value) == data else None
-    except ValueError:
-        return None
 
 
 def _encode_plain(members: Mapping[str, Any]) -> bytes | None:

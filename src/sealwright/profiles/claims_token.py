@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import secrets
+import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
@@ -14,6 +15,8 @@ from sealwright.jose.claims import audience_of, check_types
 from sealwright.jose.signing import Signer, sign
 
 LATEST_TIME = 253_402_300_799  # the end of the year 9999; many readers of dates break beyond
+_TEXT = frozenset({str})
+_FIXED = frozenset({"iss", "aud", "iat", "exp"})
 
 
 def sign_claims(
@@ -55,48 +58,64 @@ def claims_payload(
     ``claims.malformed`` for claims that contradict the arguments, ``claims.wrong_type``, ``claims.lifetime``, and
     ``json.*`` for what cannot be written so that every reader reads the same.
     """
-    _check_names(claims)
-    _check_lifetime(lifetime_s)
-    issued = math.floor(now)
-    aud = list(audience) if isinstance(audience, Sequence) and not isinstance(audience, str) else audience
-    fixed = {"iss": issuer, "aud": aud, "iat": issued, "exp": issued + math.floor(lifetime_s)}
-    for given in (claims, fixed):
-        check_types(given)
-    _check_fixed(fixed)
-    _check_agreement(claims, fixed)
-    payload = strict_json.encode_object({"jti": token_id, **claims, **fixed})
-    strict_json.parse_object(payload)  # what a verifier would refuse to read is not signed
-    return payload
+    if type(claims) is not dict:
+        claims = _plain_dict(claims)
+    issued, expires = math.floor(now), _expiry(now, lifetime_s)
+    # Hardly ever more than a few pairs in a process: their text is made once.
+    pair = _parties(issuer, audience) if type(issuer) is type(audience) is str else _encode_parties(issuer, audience)
+    check_types(claims)
+    if not _FIXED.isdisjoint(claims):
+        claims = _without_fixed(claims, strict_json.parse_object(b"{%b}" % pair) | {"iat": issued, "exp": expires})
+    members = _members(claims if "jti" in claims else {"jti": token_id, **claims})
+    return b'{%b,%b,"iat":%d,"exp":%d}' % (members, pair, issued, expires)
 
 
 def new_token_id() -> str:
     """A random "jti" of 128 bits."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
-def _check_names(claims: Mapping[str, Any]) -> None:
-    if not isinstance(claims, Mapping) or any(not isinstance(name, str) for name in claims):
+def _plain_dict(claims: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(claims, Mapping):
         raise RejectedError(Reason.CLAIMS_MALFORMED, "claims are an object whose names are text")
+    return dict(claims)
 
 
-def _check_lifetime(lifetime_s: float) -> None:
+def _members(claims: dict[str, Any]) -> bytes:
+    """The JSON text of the members, without the braces."""
+    if not _TEXT.issuperset(map(type, claims)) and any(not isinstance(name, str) for name in claims):
+        raise RejectedError(Reason.CLAIMS_MALFORMED, "claims are an object whose names are text")
+    return strict_json.encode_object(claims)[1:-1]
+
+
+def _expiry(now: float, lifetime_s: float) -> int:
     """Less than a second would be none at all in whole seconds; the comparison is False for NaN as well."""
-    number = isinstance(lifetime_s, int | float) and not isinstance(lifetime_s, bool)
+    number = type(lifetime_s) is int or (isinstance(lifetime_s, int | float) and not isinstance(lifetime_s, bool))
     if not number or not 1 <= lifetime_s <= LATEST_TIME:
         raise RejectedError(Reason.CLAIMS_LIFETIME, "a lifetime is a finite number of seconds, one or more")
-
-
-def _check_fixed(fixed: Mapping[str, Any]) -> None:
-    audiences = audience_of(fixed)
-    if not fixed["iss"] or not audiences or not all(audiences):
-        raise RejectedError(Reason.CLAIMS_MALFORMED, "a token needs an issuer and an audience, none of them empty")
-    if fixed["exp"] > LATEST_TIME:
+    expires = math.floor(now) + math.floor(lifetime_s)
+    if expires > LATEST_TIME:
         raise RejectedError(Reason.CLAIMS_LIFETIME, "the token would live beyond the year 9999")
+    return expires
 
 
-def _check_agreement(claims: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+def _encode_parties(issuer: str, audience: str | Sequence[str]) -> bytes:
+    aud = list(audience) if isinstance(audience, Sequence) and not isinstance(audience, str) else audience
+    parties = {"iss": issuer, "aud": aud}
+    check_types(parties)
+    audiences = audience_of(parties)
+    if not issuer or not audiences or not all(audiences):
+        raise RejectedError(Reason.CLAIMS_MALFORMED, "a token needs an issuer and an audience, none of them empty")
+    return strict_json.encode_object(parties)[1:-1]
+
+
+_parties = lru_cache(maxsize=256)(_encode_parties)
+
+
+def _without_fixed(claims: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
     differing = sorted(name for name, value in fixed.items() if name in claims and claims[name] != value)
     if differing:
         raise RejectedError(
             Reason.CLAIMS_MALFORMED, f"claims that this call sets were given other values: {', '.join(differing)}"
         )
+    return {name: value for name, value in claims.items() if name not in fixed}

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from sealwright.errors import Reason, SealwrightError
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """A token that passed every check of its issuer's policy."""
 
     issuer: str
     key_id: str | None
     algorithm: str
-    claims: Mapping[str, Any] = field(repr=False)
+    claims: Mapping[str, Any]
 
     @property
     def subject(self) -> str | None:
@@ -25,6 +24,9 @@ class Verified:
     @property
     def scopes(self) -> frozenset[str]:
         return frozenset(self.claims.get("scope", "").split())
+
+    def __repr__(self) -> str:
+        return f"Verified(issuer={self.issuer!r}, key_id={self.key_id!r}, algorithm={self.algorithm!r}, <claims>)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class TrustedIssuer:
 
     def check_header(self, header: Header) -> None:
         """Raises RejectedError ``algorithm.unknown``, ``algorithm.not_allowed`` or ``header.type``."""
-        if algorithm(header.algorithm).name not in self._names:
+        if header.algorithm not in self._names:
+            algorithm(header.algorithm)
             raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the token's algorithm is not allowed here")
         if self.policy.typ is not None:
             header.check_type(self.policy.typ)

@@ -4,7 +4,7 @@
 2 configured issuer     5 its key           8 scopes
 3 algorithm and type    6 signature
 
-Only step 5 may wait; whoever drives the pipeline finds the key, blocking or not.
+Only the key of step 5 may have to be waited for, so ``before_key`` and ``after_key`` are two halves.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.revocation import RevocationList
 
+_KEY_TYPES = (PublicJWK, SecretJWK)
+
 
 @dataclass(slots=True)
 class Trail:
@@ -36,20 +38,28 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Stateless; ``before_key`` and ``after_key`` are its two halves. Both raise RejectedError or UnavailableError."""
+    """Stateless. Everything here raises RejectedError or UnavailableError."""
 
     issuers: Issuers
     revocation: RevocationList | None
     clock: Clock
 
+    def verify(self, token: str | bytes, trail: Trail, scopes: frozenset[str]) -> Verified:
+        issuer, unverified = self.before_key(token, trail)
+        return self.after_key(issuer, unverified, issuer.source.find(unverified.header.key_id), trail, scopes)
+
     def before_key(self, token: str | bytes, trail: Trail) -> tuple[TrustedIssuer, UnverifiedJWS]:
-        unverified = compact.parse(_text(token), max_bytes=self.issuers.maximum_token_bytes)  # 1
+        if not isinstance(token, str | bytes):
+            token = _blank(token)
+        unverified = compact.parse(token, max_bytes=self.issuers.maximum_token_bytes)  # 1
         if not unverified.header.b64:
             raise RejectedError(Reason.HEADER_CRITICAL, "claims are always encoded (RFC 7797 §7)")
         issuer = trail.issuer = self.issuers.match(unverified)  # 2
-        _check_size(token, issuer)  # 1 again, with the issuer's own limit
+        if len(token) > issuer.policy.maximum_token_bytes:  # 1 again, with the issuer's own limit
+            raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
         issuer.check_header(unverified.header)  # 3
-        self._check_revoked(issuer, unverified.header.key_id)  # 4
+        if self.revocation is not None:
+            self._check_revoked(issuer, unverified.header.key_id)  # 4
         return issuer, unverified
 
     def after_key(
@@ -60,7 +70,7 @@ class Pipeline:
         trail: Trail,
         scopes: frozenset[str],
     ) -> Verified:
-        if not isinstance(key, PublicJWK | SecretJWK):
+        if not isinstance(key, _KEY_TYPES):
             raise TypeError("a key source answered with something that is no verification key")
         trail.key = key
         if unverified.header.key_id is None:
@@ -80,15 +90,10 @@ class Pipeline:
             raise RejectedError(Reason.KEY_REVOKED, "the token's key has been revoked")
 
 
-def _text(token: object) -> str | bytes:
-    if token is None or isinstance(token, str | bytes):
-        return token or ""
+def _blank(token: object) -> str:
+    if token is None:
+        return ""
     raise RejectedError(Reason.TOKEN_MALFORMED, "a token is text or bytes")
-
-
-def _check_size(token: str | bytes, issuer: TrustedIssuer) -> None:
-    if len(token) > issuer.policy.maximum_token_bytes:
-        raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
 
 
 def _name(key: VerificationKey) -> str:
