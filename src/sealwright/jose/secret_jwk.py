@@ -93,7 +93,7 @@ def _looks_asymmetric(secret: bytes) -> bool:
     text = secret.strip()
     if b"-----BEGIN" in text or b'"kty"' in text or text.startswith((b"ssh-", b"ecdsa-sha2-")):
         return True
-    return any(_is_der(data) for data in (text, _unarmoured(text)))
+    return any(_is_der(data) for data in (secret, text, _unarmoured(text)))
 
 
 def _unarmoured(text: bytes) -> bytes:
