@@ -85,6 +85,15 @@ def test_other_spellings_of_the_members_of_a_key(alg: str, signers: Any, imports
         assert caught.value.reason == "key.malformed"
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+@pytest.mark.attack(14)
+def test_a_coordinate_with_a_zero_in_front(name: str, signers: Any, imports: Any) -> None:
+    """The same point under a second thumbprint: RFC 7518 §6.2.1.2 fixes the length."""
+    members = signers["ES256"].public.to_dict()
+    longer = base64url.encode_text(b"\x00" + base64url.decode_text(members[name]))
+    assert imports.public({**members, name: longer}) == "key.malformed"
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -30,7 +30,7 @@ def psychic(size: int, order: int, good: bytes) -> Iterator[bytes]:
         if max(pair) < 2 ** (8 * size):  # always for P-521: n + r fits into its 66 bytes
             yield b"".join(number.to_bytes(size, "big") for number in pair)
     yield from (b"", good[:-1], good + b"\x00", b"\x00" + good, good[:size], good + good)
-    yield good[:size].lstrip(b"\x00")[:-1] + good[size:]
+    yield good[:size] + b"\x00" + good[size:]  # the same two numbers, for whoever does not count
     yield b"\x00" + good[:size] + b"\x00" + good[size:]
     yield encode_dss_signature(r, s)
 
