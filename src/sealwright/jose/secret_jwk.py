@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -87,11 +89,26 @@ def _symmetric(row: Algorithm) -> Algorithm:
 
 
 def _looks_asymmetric(secret: bytes) -> bool:
-    """A second fence behind the types: a PEM, DER, SSH or JWK public key pasted as a secret (CVE-2022-29217)."""
-    if b"-----BEGIN" in secret or b'"kty"' in secret or secret.lstrip().startswith((b"ssh-", b"ecdsa-sha2-")):
+    """A second fence behind the types: a public key or certificate pasted as a secret (CVE-2022-29217)."""
+    text = secret.strip()
+    if b"-----BEGIN" in text or b'"kty"' in text or text.startswith((b"ssh-", b"ecdsa-sha2-")):
         return True
+    return any(_is_der(data) for data in (secret, text, _unarmoured(text)))
+
+
+def _unarmoured(text: bytes) -> bytes:
+    """What a PEM without its first and last line, or an "x5c" member, holds."""
     try:
-        load_der_public_key(secret)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
+        return urlsafe_b64decode(text + b"==")
+    except ValueError:
+        return b""
+
+
+def _is_der(data: bytes) -> bool:
+    from cryptography.x509 import load_der_x509_certificate  # slow to import, and only secrets need it
+
+    for load in (load_der_public_key, load_der_x509_certificate):
+        with suppress(ValueError, UnsupportedAlgorithm):
+            load(data)
+            return True
+    return False
