@@ -62,12 +62,11 @@ def read_private(
 
 
 def write_public(key: PublicJWK, *, form: Literal["pem", "der", "openssh"] = "pem") -> bytes:
-    """SPKI as PEM or DER, or an OpenSSH line. Raises RejectedError ``key.unsupported`` where OpenSSH has no such key."""
-    encoding, shape = _FORMS[form]
+    """SPKI as PEM or DER, or an OpenSSH line. Raises RejectedError ``key.unsupported`` for what OpenSSH lacks."""
     native = KEY_TYPES[key.members["kty"]].load_public(key.members)
     try:
-        written: bytes = native.public_bytes(encoding, shape)
-    except ValueError:
+        written: bytes = native.public_bytes(*_FORMS[form])
+    except (KeyError, ValueError):
         raise RejectedError(Reason.KEY_UNSUPPORTED, f'this kind of key has no "{form}" form') from None
     return written
 
@@ -75,7 +74,8 @@ def write_public(key: PublicJWK, *, form: Literal["pem", "der", "openssh"] = "pe
 def export_private_pem(key: PrivateJWK, *, password: bytes | None) -> bytes:
     """The whole key as PKCS#8, in the clear when ``password`` is None. Search for this name when reviewing.
 
-    Raises RejectedError ``key.password`` for a password that is empty or too long.
+    The encryption is PBES2 with AES-256 and OpenSSL's 2048 rounds: choose a long random password, not a short one.
+    Raises RejectedError ``key.password`` for one that is empty or too long.
     """
     native = KEY_TYPES[key.algorithm.kty].load_private(key.export_private_dict())
     try:

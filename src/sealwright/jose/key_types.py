@@ -201,7 +201,7 @@ def kind_of(native: Any) -> KeyType:
     """The row of a native public key. Raises RejectedError ``key.unsupported``."""
     if isinstance(native, rsa.RSAPublicKey):
         return KEY_TYPES["RSA"]
-    if isinstance(native, ec.EllipticCurvePublicKey) and native.curve.name in _EC_NAMES:
+    if isinstance(native, ec.EllipticCurvePublicKey) and isinstance(native.curve, tuple(_EC_CURVES.values())):
         return KEY_TYPES["EC"]
     for kty, natives in (("OKP", _OKP), ("AKP", _AKP)):
         if isinstance(native, tuple(public for public, _ in natives.values())):
