@@ -6,7 +6,6 @@ repr, refuse pickling, and leave only through ``export_private_dict`` and ``expo
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, Self
@@ -15,9 +14,18 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose import base64url, strict_json
+from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_members import check_asymmetric, check_text, check_use, curve_of, row_of
+from sealwright.jose.key_members import (
+    check_asymmetric,
+    check_text,
+    check_usable,
+    check_use,
+    curve_of,
+    has_limits,
+    row_of,
+    thumbprint,
+)
 from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded, member_bytes
 
 MAXIMUM_SECRET_BYTES = 1024
@@ -27,7 +35,7 @@ _FOR_PUBLIC, _FOR_PRIVATE, _FOR_SECRET = {"verify"}, {"sign"}, {"sign", "verify"
 class PublicJWK:
     """One public key. ``algorithm`` is None only for a foreign key whose members fit several rows."""
 
-    __slots__ = ("_native", "accepts", "algorithm", "key_id", "members")
+    __slots__ = ("_native", "accepts", "algorithm", "has_limits", "key_id", "members")
 
     def __init__(self, native: Any, members: Mapping[str, Any], row: Algorithm | None) -> None:
         self._native = native
@@ -35,6 +43,7 @@ class PublicJWK:
         self.key_id: str | None = members.get("kid")
         self.algorithm = row
         self.accepts = _accepted_names(row, members)
+        self.has_limits = has_limits(members)
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
@@ -73,9 +82,15 @@ class PublicJWK:
 
     def thumbprint(self) -> str:
         """RFC 7638 with SHA-256, base64url."""
-        kind = KEY_TYPES[self.members["kty"]]
-        required = {name: self.members[name] for name in sorted((*kind.thumbprint, "kty"))}
-        return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
+        return thumbprint(self.members)
+
+    def thumbprint_uri(self) -> str:
+        """The thumbprint as RFC 9278 writes it."""
+        return "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" + self.thumbprint()
+
+    def check_usable(self, now: float) -> None:
+        """Raises RejectedError ``key.revoked``, ``key.expired`` or ``key.not_yet_valid`` by the key's own members."""
+        check_usable(self.members, now)
 
     def verify(self, signature: bytes, signing_input: bytes) -> bool:
         """Whether the signature is this key's. Raises ``key.ambiguous`` while the key has no algorithm."""

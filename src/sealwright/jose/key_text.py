@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sealwright.errors import Reason, RejectedError
+from sealwright.jose.certificates import signing_key
 
 MAXIMUM_KEY_BYTES = 64 * 1024
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -37,7 +38,9 @@ def load_public(data: bytes) -> Any:
         raise _not_public()
     if blocks:
         label, block = _only(blocks, _PUBLIC)
-        return certificate_key(load_certificate(block)) if label == b"CERTIFICATE" else _pem_public(block)
+        if label == b"CERTIFICATE":
+            return signing_key(_native(x509.load_pem_x509_certificate, block))
+        return _pem_public(block)
     text = data.strip()
     return _openssh(text) if _SSH.match(text) else _der_public(data)
 
@@ -54,28 +57,6 @@ def load_private(data: bytes, password: bytes | None) -> Any:
     _, block = _only(private, _PRIVATE)
     _refuse_pss_only(_unwrapped(block))
     return _opened(load_pem_private_key, block, password)
-
-
-def load_certificate(data: bytes) -> x509.Certificate:
-    """One certificate, PEM or DER. Raises RejectedError ``key.malformed``."""
-    load = x509.load_pem_x509_certificate if data.startswith(b"-----") else x509.load_der_x509_certificate
-    certificate: x509.Certificate = _native(load, data)
-    return certificate
-
-
-def certificate_key(certificate: x509.Certificate) -> Any:
-    """The native public key of a certificate. Raises RejectedError ``key.unsuitable`` when it may not sign data."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        usage = None
-    except (ValueError, x509.DuplicateExtension):
-        raise _malformed() from None
-    if usage is not None and not (usage.digital_signature or usage.content_commitment):
-        raise RejectedError(Reason.KEY_UNSUITABLE, "the certificate's key usage does not allow signatures")
-    if certificate.public_key_algorithm_oid == x509.oid.PublicKeyAlgorithmOID.RSASSA_PSS:
-        raise _pss_only()
-    return _native(lambda _: certificate.public_key(), b"")
 
 
 def _blocks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -119,7 +100,7 @@ def _der_public(data: bytes) -> Any:
     with contextlib.suppress(ValueError, UnsupportedAlgorithm):
         return load_der_public_key(data)
     with contextlib.suppress(ValueError):
-        return certificate_key(x509.load_der_x509_certificate(data))
+        return signing_key(x509.load_der_x509_certificate(data))
     if _is_private(data):
         raise _not_public()
     return _native(load_der_public_key, data)

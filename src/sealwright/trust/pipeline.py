@@ -63,6 +63,8 @@ class Pipeline:
         if unverified.header.key_id is None:
             self._check_revoked(issuer, key.key_id)  # 4, for a token that named no key
         trail.key = bound = issuer.bind(key)  # 5
+        if isinstance(bound, PublicJWK) and bound.has_limits:
+            bound.check_usable(self.clock.now())
         claims = verify_with_key(unverified, bound).json()  # 6
         issuer.policy.rules.check(claims, self.clock.now())  # 7
         check_scopes(claims, scopes)  # 8

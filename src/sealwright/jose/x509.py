@@ -1,0 +1,61 @@
+"""verify_chain(): from an "x5c" chain to a key that the caller's own anchors vouch for (RFC 5280)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.x509 import verification
+
+from sealwright.errors import ConfigurationError, Reason, RejectedError
+from sealwright.jose.certificates import MAXIMUM_CHAIN, certificate_chain, signing_key, thumbprint_sha256
+from sealwright.jose.jwk import PublicJWK
+from sealwright.jose.key_formats import public_from
+
+__all__ = ["certificate_chain", "thumbprint_sha256", "verify_chain"]
+
+
+def verify_chain(x5c: Sequence[str], *, anchors: Sequence[bytes], now: datetime, alg: str | None = None) -> PublicJWK:
+    """The key of the first certificate, once a path from it to one of ``anchors`` (PEM or DER) is valid at ``now``.
+
+    Any extended key usage passes, and so does a certificate without a name: who may sign what is the caller's to say,
+    by its choice of anchors. Revocation lists are not asked. RSA from 2048 bits and the NIST curves only.
+    Raises RejectedError ``key.certificate``, or ``key.*`` as ``certificate_chain`` and ``read_public`` do, and
+    ConfigurationError ``settings.invalid`` for anchors that are none.
+    """
+    if now.tzinfo is None:
+        raise TypeError("now needs a time zone")
+    leaf, *others = certificate_chain(x5c)
+    verifier = _builder(anchors).time(now).build_client_verifier()
+    try:
+        verifier.verify(leaf, others)
+    except (verification.VerificationError, ValueError, x509.DuplicateExtension) as error:
+        detail = str(error)
+        raise RejectedError(Reason.KEY_CERTIFICATE, "no valid path leads to a known anchor", detail=detail) from None
+    return public_from(signing_key(leaf), alg=alg)
+
+
+def _builder(anchors: Sequence[bytes]) -> verification.PolicyBuilder:
+    agnostic = verification.Criticality.AGNOSTIC
+    # The defaults ask for clientAuth and for a subject alternative name: neither belongs to a signing certificate.
+    ca_policy = verification.ExtensionPolicy.webpki_defaults_ca()
+    ca_policy = ca_policy.may_be_present(x509.ExtendedKeyUsage, agnostic, None)
+    ee_policy = verification.ExtensionPolicy.webpki_defaults_ee()
+    ee_policy = ee_policy.may_be_present(x509.ExtendedKeyUsage, agnostic, None)
+    ee_policy = ee_policy.may_be_present(x509.SubjectAlternativeName, agnostic, None)
+    builder = verification.PolicyBuilder().store(_store(anchors)).max_chain_depth(MAXIMUM_CHAIN)
+    return builder.extension_policies(ca_policy=ca_policy, ee_policy=ee_policy)
+
+
+def _store(anchors: Sequence[bytes]) -> verification.Store:
+    try:
+        return verification.Store([found for data in anchors for found in _read(data)])
+    except ValueError:
+        raise ConfigurationError(Reason.SETTINGS_INVALID, "give at least one anchor, as PEM or DER") from None
+
+
+def _read(data: bytes) -> list[x509.Certificate]:
+    if b"-----BEGIN " in data:
+        return x509.load_pem_x509_certificates(data)
+    return [x509.load_der_x509_certificate(data)]
