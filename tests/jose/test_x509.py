@@ -157,9 +157,22 @@ def test_a_certificate_whose_usage_is_not_signing_is_refused(root: Holder, refus
     refused("key.unsuitable", verify_chain, [leaf.text], anchors=[root.der], now=NOW)
 
 
-def test_a_chain_of_ed25519_keys_is_refused_since_the_path_check_does_not_know_them(root: Holder, refused: Any) -> None:
-    leaf = issue("edwards", root, native=ed25519.Ed25519PrivateKey.generate())
-    refused("key.certificate", verify_chain, [leaf.text], anchors=[root.der], now=NOW)
+def test_the_first_key_may_be_of_any_kind_and_an_authority_not_an_edwards_key(root: Holder, refused: Any) -> None:
+    natives = [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256K1())]
+    for native, alg in zip(natives, ["Ed25519", "ES256K"], strict=True):
+        leaf = issue("signer", root, native=native)
+        assert verify_chain([leaf.text], anchors=[root.der], now=NOW).members["alg"] == alg
+        other = issue("root", ca=True, native=native)
+        refused("key.certificate", verify_chain, [issue("signer", other).text], anchors=[other.der], now=NOW)
+
+
+def test_a_certificate_can_be_its_own_anchor_within_its_time(refused: Any) -> None:
+    alone = issue("alone")
+    assert verify_chain([alone.text], anchors=[alone.der], now=NOW).algorithm is not None
+    later = END + dt.timedelta(seconds=1)
+    refused("key.certificate", verify_chain, [alone.text], anchors=[alone.der], now=later)
+    issued = issue("issued", alone)  # an anchor that is no authority vouches for itself alone
+    refused("key.certificate", verify_chain, [issued.text, alone.text], anchors=[alone.der], now=NOW)
 
 
 def test_a_changed_certificate_is_refused(root: Holder, middle: Holder, leaf: Holder, refused: Any) -> None:

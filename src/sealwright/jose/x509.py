@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509 import verification
@@ -16,16 +16,18 @@ from sealwright.jose.key_formats import public_from
 __all__ = ["certificate_chain", "thumbprint_sha256", "verify_chain"]
 
 
-def verify_chain(x5c: Sequence[str], *, anchors: Sequence[bytes], now: datetime, alg: str | None = None) -> PublicJWK:
+def verify_chain(x5c: Sequence[str], *, anchors: Sequence[bytes], now: Any, alg: str | None = None) -> PublicJWK:
     """The key of the first certificate, once a path from it to one of ``anchors`` (PEM or DER) is valid at ``now``.
 
+    ``now`` is a ``datetime.datetime`` with a time zone; this room does not import what could read the clock.
     Any extended key usage passes, and so does a certificate without a name: who may sign what is the caller's to say,
-    by its choice of anchors. Revocation lists are not asked. RSA from 2048 bits and the NIST curves only.
+    by its choice of anchors. Revocation lists are not asked. The first key may be of any kind; the path check does
+    not know authorities with an Edwards or secp256k1 key.
     Raises RejectedError ``key.certificate``, or ``key.*`` as ``certificate_chain`` and ``read_public`` do, and
     ConfigurationError ``settings.invalid`` for anchors that are none.
     """
-    if now.tzinfo is None:
-        raise TypeError("now needs a time zone")
+    if getattr(now, "tzinfo", None) is None:
+        raise TypeError("now must be a datetime with a time zone")
     leaf, *others = certificate_chain(x5c)
     verifier = _builder(anchors).time(now).build_client_verifier()
     try:
