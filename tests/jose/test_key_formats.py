@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import math
@@ -229,6 +230,16 @@ def test_kinds_and_curves_that_this_package_does_not_know_are_refused(refused: R
     refused(
         "key.unsupported", read_private, stored(ed25519.Ed25519PrivateKey.generate(), PrivateFormat.OpenSSH), alg=None
     )
+
+
+def test_an_algorithm_that_nobody_knows_is_unsupported_as_pem_and_as_der(
+    signers: dict[str, Any], refused: Refused
+) -> None:
+    known, unknown = bytes.fromhex("06032b6570"), bytes.fromhex("06032b6501")
+    der = write_public(signers["Ed25519"].public, form="der").replace(known, unknown, 1)
+    refused("key.unsupported", read_public, der)
+    pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.b64encode(der) + b"\n-----END PUBLIC KEY-----\n"
+    refused("key.unsupported", read_public, pem)
 
 
 def test_an_rsa_key_that_is_limited_to_pss_is_refused_not_widened(refused: Refused) -> None:

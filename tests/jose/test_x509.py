@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sealwright as sw
 from sealwright.jose import base64url, strict_json
-from sealwright.jose.key_formats import public_from
+from sealwright.jose.key_formats import public_from, read_public
 from sealwright.jose.x509 import certificate_chain, thumbprint_sha256, verify_chain
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -248,3 +251,34 @@ def test_the_certificates_in_a_header_never_choose_a_key(leaf: Holder, refused: 
     signing_input = base64url.encode(strict_json.encode_object(header)) + b"." + base64url.encode(b"{}")
     token = signing_input + b"." + base64url.encode(attacker.sign(signing_input))
     refused("signature.invalid", sw.verify_signature, token, signers["ES256"].public)
+
+
+@given(data=st.data())
+def test_property_a_certificate_with_changed_bytes_is_refused_or_harmless(
+    data: Any, root: Holder, leaf: Holder
+) -> None:
+    """One strange certificate must not end the reading of a whole set."""
+    changed = bytearray(leaf.der)
+    for at in data.draw(st.lists(st.integers(0, len(changed) - 1), min_size=1, max_size=3)):
+        changed[at] = data.draw(st.integers(0, 255))
+    text = base64.b64encode(changed).decode()
+    keys = sw.JWKSet.from_dict({"keys": [{**leaf.members, "x5c": [text]}, root.members]})
+    assert keys.keys[-1].members == root.members
+    for call in (
+        lambda: read_public(bytes(changed)),
+        lambda: verify_chain([leaf.text], anchors=[bytes(changed)], now=NOW),
+    ):
+        with contextlib.suppress(sw.RejectedError, sw.ConfigurationError):
+            call()
+
+
+def test_a_certificate_of_an_unknown_version_is_malformed(leaf: Holder, root: Holder, refused: Any) -> None:
+    changed = leaf.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020107"), 1)
+    assert changed != leaf.der
+    text = base64.b64encode(changed).decode()
+    refused("key.malformed", certificate_chain, [text])
+    refused("key.malformed", read_public, changed)
+    keys = sw.JWKSet.from_dict({"keys": [{**leaf.members, "x5c": [text]}, leaf.members]})
+    assert (len(keys), [str(one.reason) for one in keys.unusable]) == (1, ["key.malformed"])
+    with pytest.raises(sw.ConfigurationError):
+        verify_chain([leaf.text], anchors=[changed], now=NOW)

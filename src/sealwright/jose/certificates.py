@@ -21,6 +21,8 @@ from sealwright.jose.key_types import KeyType, kind_of, member_bytes
 MAXIMUM_CHAIN = 10
 MAXIMUM_CERTIFICATE_BYTES = 16 * 1024
 _THUMBPRINTS = ("x5t", "x5t#S256")
+# Not all of what the library raises for a strange certificate is a ValueError.
+UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 def certificate_chain(x5c: Sequence[str]) -> tuple[x509.Certificate, ...]:
@@ -35,11 +37,12 @@ def certificate_chain(x5c: Sequence[str]) -> tuple[x509.Certificate, ...]:
     return tuple(load_certificate(_decoded(text)) for text in x5c)
 
 
-def load_certificate(der: bytes) -> x509.Certificate:
-    """Raises RejectedError ``key.malformed``."""
+def load_certificate(data: bytes) -> x509.Certificate:
+    """One certificate, PEM or DER. Raises RejectedError ``key.malformed``."""
+    load = x509.load_pem_x509_certificate if data.startswith(b"-----BEGIN ") else x509.load_der_x509_certificate
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
+        return load(data)
+    except UNREADABLE:
         raise _malformed() from None
 
 
@@ -54,7 +57,7 @@ def signing_key(certificate: x509.Certificate) -> Any:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         usage = None
-    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise _malformed() from None
     if usage is not None and not (usage.digital_signature or usage.content_commitment):
         raise RejectedError(Reason.KEY_UNSUITABLE, "the certificate's key usage does not allow signatures")
@@ -95,7 +98,7 @@ def _native_key(certificate: x509.Certificate) -> Any:
         return certificate.public_key()
     except UnsupportedAlgorithm:
         raise RejectedError(Reason.KEY_UNSUPPORTED, "the certificate's key is of an unknown kind") from None
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise _malformed() from None
 
 

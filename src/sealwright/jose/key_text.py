@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
@@ -19,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose.certificates import signing_key
+from sealwright.jose.certificates import load_certificate, signing_key
 
 MAXIMUM_KEY_BYTES = 64 * 1024
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -39,7 +37,7 @@ def load_public(data: bytes) -> Any:
     if blocks:
         label, block = _only(blocks, _PUBLIC)
         if label == b"CERTIFICATE":
-            return signing_key(_native(x509.load_pem_x509_certificate, block))
+            return signing_key(load_certificate(block))
         return _pem_public(block)
     text = data.strip()
     return _openssh(text) if _SSH.match(text) else _der_public(data)
@@ -97,13 +95,15 @@ def _openssh(line: bytes) -> Any:
 
 def _der_public(data: bytes) -> Any:
     _refuse_pss_only(data)
-    with contextlib.suppress(ValueError, UnsupportedAlgorithm):
+    try:
         return load_der_public_key(data)
-    with contextlib.suppress(ValueError):
-        return signing_key(x509.load_der_x509_certificate(data))
+    except UnsupportedAlgorithm:
+        raise _unsupported() from None
+    except ValueError:  # then it is something else
+        pass
     if _is_private(data):
         raise _not_public()
-    return _native(load_der_public_key, data)
+    return signing_key(load_certificate(data))
 
 
 def _is_private(data: bytes) -> bool:

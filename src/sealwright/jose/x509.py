@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509 import verification
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose.certificates import MAXIMUM_CHAIN, certificate_chain, signing_key, thumbprint_sha256
+from sealwright.jose.certificates import MAXIMUM_CHAIN, UNREADABLE, certificate_chain, signing_key, thumbprint_sha256
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.key_formats import public_from
 
@@ -32,7 +32,7 @@ def verify_chain(x5c: Sequence[str], *, anchors: Sequence[bytes], now: Any, alg:
     verifier = _builder(anchors).time(now).build_client_verifier()
     try:
         verifier.verify(leaf, others)
-    except (verification.VerificationError, ValueError, x509.DuplicateExtension) as error:
+    except (verification.VerificationError, *UNREADABLE) as error:
         detail = str(error)
         raise RejectedError(Reason.KEY_CERTIFICATE, "no valid path leads to a known anchor", detail=detail) from None
     return public_from(signing_key(leaf), alg=alg)
@@ -53,7 +53,7 @@ def _builder(anchors: Sequence[bytes]) -> verification.PolicyBuilder:
 def _store(anchors: Sequence[bytes]) -> verification.Store:
     try:
         return verification.Store([found for data in anchors for found in _read(data)])
-    except ValueError:
+    except UNREADABLE:
         raise ConfigurationError(Reason.SETTINGS_INVALID, "give at least one anchor, as PEM or DER") from None
 
 
