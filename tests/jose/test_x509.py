@@ -62,6 +62,7 @@ def issue(
     native: Any = None,
     eku: list[x509.ObjectIdentifier] | None = None,
     may: tuple[str, ...] = ("digital_signature",),
+    identifiers: bool = True,
 ) -> Holder:
     native = native or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -71,9 +72,10 @@ def issue(
     made = made.not_valid_before(START).not_valid_after(END)
     made = made.add_extension(x509.BasicConstraints(ca, path_length), critical=True)
     made = made.add_extension(usage("key_cert_sign") if ca else usage(*may), critical=True)
-    made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(native.public_key()), critical=False)
-    key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-    made = made.add_extension(key_id, critical=False)
+    if identifiers:
+        own = x509.SubjectKeyIdentifier.from_public_key(native.public_key())
+        theirs = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        made = made.add_extension(own, critical=False).add_extension(theirs, critical=False)
     if eku:
         made = made.add_extension(x509.ExtendedKeyUsage(eku), critical=False)
     digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
@@ -125,6 +127,15 @@ def test_an_rsa_leaf_gets_the_algorithm_that_the_caller_says(root: Holder) -> No
 )
 def test_any_extended_key_usage_passes(eku: list[x509.ObjectIdentifier] | None, root: Holder) -> None:
     assert verify_chain([issue("signer", root, eku=eku).text], anchors=[root.der], now=NOW)
+
+
+def test_a_private_authority_may_leave_the_key_identifiers_out(refused: Any) -> None:
+    root = issue("root", ca=True, identifiers=False)
+    middle = issue("middle", root, ca=True, identifiers=False)
+    chain = [issue("signer", middle, identifiers=False).text, middle.text]
+    assert verify_chain(chain, anchors=[root.der], now=NOW)
+    other = issue("root", ca=True, identifiers=False)
+    refused("key.certificate", verify_chain, chain, anchors=[other.der], now=NOW)
 
 
 def test_a_chain_that_leads_to_no_anchor_is_refused(root: Holder, middle: Holder, leaf: Holder, refused: Any) -> None:

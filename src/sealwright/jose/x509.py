@@ -39,15 +39,26 @@ def verify_chain(x5c: Sequence[str], *, anchors: Sequence[bytes], now: Any, alg:
 
 
 def _builder(anchors: Sequence[bytes]) -> verification.PolicyBuilder:
-    agnostic = verification.Criticality.AGNOSTIC
-    # The defaults ask for clientAuth and for a subject alternative name: neither belongs to a signing certificate.
-    ca_policy = verification.ExtensionPolicy.webpki_defaults_ca()
-    ca_policy = ca_policy.may_be_present(x509.ExtendedKeyUsage, agnostic, None)
-    ee_policy = verification.ExtensionPolicy.webpki_defaults_ee()
-    ee_policy = ee_policy.may_be_present(x509.ExtendedKeyUsage, agnostic, None)
-    ee_policy = ee_policy.may_be_present(x509.SubjectAlternativeName, agnostic, None)
+    # The defaults are those of web servers: they ask for clientAuth and for a subject alternative name, and for key
+    # identifiers, which only help to find a path and which private authorities leave out.
+    ca_policy = _relaxed(
+        verification.ExtensionPolicy.webpki_defaults_ca(),
+        (x509.ExtendedKeyUsage, x509.AuthorityKeyIdentifier, x509.SubjectKeyIdentifier),
+    )
+    ee_policy = _relaxed(
+        verification.ExtensionPolicy.webpki_defaults_ee(),
+        (x509.ExtendedKeyUsage, x509.AuthorityKeyIdentifier, x509.SubjectAlternativeName),
+    )
     builder = verification.PolicyBuilder().store(_store(anchors)).max_chain_depth(MAXIMUM_CHAIN)
     return builder.extension_policies(ca_policy=ca_policy, ee_policy=ee_policy)
+
+
+def _relaxed(
+    policy: verification.ExtensionPolicy, kinds: Sequence[type[x509.ExtensionType]]
+) -> verification.ExtensionPolicy:
+    for kind in kinds:
+        policy = policy.may_be_present(kind, verification.Criticality.AGNOSTIC, None)
+    return policy
 
 
 def _store(anchors: Sequence[bytes]) -> verification.Store:
