@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import Algorithm, algorithm
-from sealwright.jose.key_members import check_text, check_use
+from sealwright.jose.key_members import check_text, check_times, check_usable, check_use, limits_of
 from sealwright.jose.key_types import member_bytes
 from sealwright.jose.primitives import Hasher, Sign, Streaming, Verify
 from sealwright.jose.unshowable import Unshowable
@@ -26,12 +26,14 @@ _FOR_SECRET = {"sign", "verify"}
 class SecretJWK(Unshowable):
     """One HMAC secret ("oct"); signs and verifies. It has no public half and never enters a JWKSet."""
 
-    __slots__ = ("_secret", "accepts", "algorithm", "key_id", "sign", "verify")
+    __slots__ = ("_limits", "_secret", "accepts", "algorithm", "has_limits", "key_id", "sign", "verify")
 
     sign: Sign  # signing input -> MAC
     verify: Verify  # (MAC, signing input) -> whether it is this key's
 
-    def __init__(self, secret: bytes, row: Algorithm, key_id: str | None) -> None:
+    def __init__(
+        self, secret: bytes, row: Algorithm, key_id: str | None, *, limits: Mapping[str, Any] | None = None
+    ) -> None:
         # RFC 7518 §3.2: at least as long as the hash.
         if not row.minimum_bits // 8 <= len(secret) <= MAXIMUM_SECRET_BYTES:
             raise RejectedError(
@@ -43,6 +45,8 @@ class SecretJWK(Unshowable):
         self.algorithm = row
         self.accepts = row.accepts
         self.key_id = key_id
+        self._limits = limits_of(limits or {})
+        self.has_limits = bool(self._limits)
         self.sign = row.primitive.signing(secret)
         self.verify = row.primitive.verifying(secret)
 
@@ -58,8 +62,13 @@ class SecretJWK(Unshowable):
         if members.get("kty") != "oct":
             raise RejectedError(Reason.KEY_UNSUITABLE, 'an HMAC secret is a JWK with kty "oct"')
         check_use(members, _FOR_SECRET)
+        check_times(members)
         row = _symmetric(algorithm(members.get("alg")))
-        return cls(member_bytes(members, "k"), row, members.get("kid"))
+        return cls(member_bytes(members, "k"), row, members.get("kid"), limits=members)
+
+    def check_usable(self, now: float) -> None:
+        """Raises RejectedError ``key.revoked``, ``key.expired`` or ``key.not_yet_valid`` by the key's own members."""
+        check_usable(self._limits, now)
 
     def hasher(self) -> Hasher:
         """A hasher for content that is signed or verified piece by piece."""
@@ -79,7 +88,8 @@ class SecretJWK(Unshowable):
     def export_secret_dict(self) -> dict[str, Any]:
         """The secret, in the clear. Search for this name when reviewing."""
         kid = {} if self.key_id is None else {"kid": self.key_id}
-        return {"kty": "oct", "alg": self.algorithm.name, "k": base64url.encode_text(self._secret), **kid}
+        named = {"kty": "oct", "alg": self.algorithm.name, "k": base64url.encode_text(self._secret)}
+        return {**named, **kid, **self._limits}
 
 
 def _symmetric(row: Algorithm) -> Algorithm:

@@ -88,6 +88,8 @@ class Pipeline:
             trail.key = bound
         if header.key_id is None:
             self._check_revoked(issuer, key.key_id)  # 4, for a token that named no key
+        if bound.has_limits:
+            bound.check_usable(self.clock.now())
         check_signature(unverified, bound)  # 6; the claims are its signer's from here on
         issuer.policy.rules.check(claims, self.clock.now())  # 7
         if scopes:

@@ -55,7 +55,7 @@ class Shortcut:
         if policy.typ is not None and policy.typ != header.type:
             return None
         key = issuer.source.find(header.key_id)
-        if algorithm not in key.accepts or key.algorithm is None:
+        if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
             token = UnverifiedJWS(header, signing_input, signature, payload)
             return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, _NO_SCOPES, None)
         if not key.verify(signature, signing_input):
