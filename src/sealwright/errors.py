@@ -46,6 +46,11 @@ class Reason(StrEnum):
 
     SIGNATURE_INVALID = "signature.invalid"
 
+    ENCRYPTION_INVALID = "encryption.invalid"
+    ENCRYPTION_CONTENT = "encryption.content"
+    ENCRYPTION_COMPRESSED = "encryption.compressed"
+    ENCRYPTION_NOT_INSTALLED = "encryption.not_installed"
+
     ISSUER_MISSING = "issuer.missing"
     ISSUER_UNKNOWN = "issuer.unknown"
 

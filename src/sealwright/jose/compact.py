@@ -42,7 +42,7 @@ class UnverifiedJWS:
 
 def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> UnverifiedJWS:
     """Split and decode a token. Raises RejectedError ``token.*``, ``header.*`` or ``json.*``."""
-    text = _bounded(token, max_bytes)
+    text = bounded(token, max_bytes)
     if text.count(b".") != 2:
         raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
     header, payload, signature = text.split(b".")
@@ -56,7 +56,8 @@ def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unveri
     )
 
 
-def _bounded(token: str | bytes, max_bytes: int) -> bytes:
+def bounded(token: str | bytes, max_bytes: int) -> bytes:
+    """The token as bytes. Raises RejectedError ``token.missing``, ``token.too_large`` or ``token.encoding``."""
     if not token:
         raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
     if len(token) > max_bytes:

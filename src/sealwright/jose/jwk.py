@@ -6,7 +6,6 @@ repr, refuse pickling, and leave only through ``export_private_dict`` and ``expo
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, Self
@@ -15,9 +14,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose import base64url, strict_json
+from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_members import check_asymmetric, check_text, check_use, curve_of, row_of
+from sealwright.jose.key_members import check_asymmetric, check_text, check_use, curve_of, row_of, thumbprint
 from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded, member_bytes
 
 MAXIMUM_SECRET_BYTES = 1024
@@ -73,9 +72,7 @@ class PublicJWK:
 
     def thumbprint(self) -> str:
         """RFC 7638 with SHA-256, base64url."""
-        kind = KEY_TYPES[self.members["kty"]]
-        required = {name: self.members[name] for name in sorted((*kind.thumbprint, "kty"))}
-        return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
+        return thumbprint(self.members)
 
     def verify(self, signature: bytes, signing_input: bytes) -> bool:
         """Whether the signature is this key's. Raises ``key.ambiguous`` while the key has no algorithm."""

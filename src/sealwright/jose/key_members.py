@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from sealwright.errors import Reason, RejectedError
+from sealwright.jose import base64url, strict_json
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
 from sealwright.jose.key_types import KEY_TYPES, KeyType
 
@@ -55,3 +57,9 @@ def row_of(members: Mapping[str, Any], kind: KeyType) -> Algorithm | None:
 def curve_of(members: Mapping[str, Any]) -> str | None:
     member = KEY_TYPES[members["kty"]].curve_member
     return members.get(member) if member else None
+
+
+def thumbprint(members: Mapping[str, Any]) -> str:
+    """RFC 7638 with SHA-256, base64url."""
+    required = {name: members[name] for name in sorted((*KEY_TYPES[members["kty"]].thumbprint, "kty"))}
+    return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
