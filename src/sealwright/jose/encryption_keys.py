@@ -54,10 +54,10 @@ _OPERATIONS = frozenset(["encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKe
 class EncryptionJWK:
     """The public key of a recipient."""
 
-    __slots__ = ("algorithm", "key_id", "members", "native")
+    __slots__ = ("_native", "algorithm", "key_id", "members")
 
     def __init__(self, native: Any, members: Mapping[str, Any]) -> None:
-        self.native = native
+        self._native = native
         self.members = {**members, "use": "enc"}
         self.algorithm: str = members["alg"]
         self.key_id: str | None = members.get("kid")
@@ -97,13 +97,13 @@ class _Unshowable:
 class DecryptionJWK(_Unshowable):
     """The private key of a recipient; ``public`` is what senders need."""
 
-    __slots__ = ("algorithm", "key_id", "native", "public")
+    __slots__ = ("_native", "algorithm", "key_id", "public")
 
     def __init__(self, native: Any, members: Mapping[str, Any]) -> None:
         kind = KEY_TYPES[KEY_ALGORITHMS[members["alg"]]]
         native_public = native.public_key()
         whole = {**members, "kty": kind.kty, **kind.public_members(native_public)}
-        self.native = native
+        self._native = native
         self.public = EncryptionJWK(native_public, {**whole, "kid": members.get("kid") or thumbprint(whole)})
         self.algorithm = self.public.algorithm
         self.key_id = self.public.key_id
@@ -131,7 +131,7 @@ class DecryptionJWK(_Unshowable):
 
     def export_private_dict(self) -> dict[str, Any]:
         """The whole key, in the clear. Search for this name when reviewing."""
-        return {**self.public.to_dict(), **KEY_TYPES[self.public.members["kty"]].private_members(self.native)}
+        return {**self.public.to_dict(), **KEY_TYPES[self.public.members["kty"]].private_members(self._native)}
 
 
 class SharedEncryptionJWK(_Unshowable):
@@ -141,10 +141,10 @@ class SharedEncryptionJWK(_Unshowable):
     in RFC 7520 §5.6, it encrypts the tokens itself.
     """
 
-    __slots__ = ("algorithm", "bound_to", "key_id", "native")
+    __slots__ = ("_native", "algorithm", "bound_to", "key_id")
 
     def __init__(self, secret: bytes, alg: str, key_id: str | None) -> None:
-        self.native = secret
+        self._native = secret
         self.bound_to = alg if alg in CONTENT_ALGORITHMS else None
         self.algorithm = "dir" if self.bound_to else alg
         self.key_id = key_id
@@ -171,14 +171,14 @@ class SharedEncryptionJWK(_Unshowable):
         """A secret that encrypts directly must be made for "enc". Raises ``algorithm.key_mismatch``."""
         if self.algorithm != "dir":
             return
-        if enc != (self.bound_to or enc) or CONTENT_ALGORITHMS[enc].key_bytes != len(self.native):
+        if enc != (self.bound_to or enc) or CONTENT_ALGORITHMS[enc].key_bytes != len(self._native):
             raise RejectedError(Reason.ALGORITHM_KEY_MISMATCH, "the secret is for another content algorithm")
 
     def export_secret_dict(self) -> dict[str, Any]:
         """The secret, in the clear. Search for this name when reviewing."""
         kid = {} if self.key_id is None else {"kid": self.key_id}
         alg = self.bound_to or self.algorithm
-        return {"kty": "oct", "use": "enc", "alg": alg, "k": base64url.encode_text(self.native), **kid}
+        return {"kty": "oct", "use": "enc", "alg": alg, "k": base64url.encode_text(self._native), **kid}
 
 
 EncryptionKey = EncryptionJWK | SharedEncryptionJWK

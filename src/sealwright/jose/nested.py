@@ -90,7 +90,7 @@ def encrypt(token: str, recipient: EncryptionKey, *, enc: str = "A256GCM") -> st
     recipient.check_content(enc)
     members = {"alg": recipient.algorithm, "enc": enc, "kid": recipient.key_id, "cty": _content_type(inner)}
     protected = {name: value for name, value in members.items() if value is not None}
-    text = jwe.encrypt_compact(protected, token, _as_joserfc(recipient.native), registry=_REGISTRY)
+    text = jwe.encrypt_compact(protected, token, _as_joserfc(recipient._native), registry=_REGISTRY)
     compact.bounded(text, MAXIMUM_TOKEN_BYTES)  # what decrypt would refuse is never handed out
     return text
 
@@ -128,7 +128,7 @@ def _open(text: str | bytes, keys: DecryptionKey | Iterable[DecryptionKey]) -> t
             raise ValueError("the initialization vector or the tag has the wrong length")
         if KEY_ALGORITHMS[key.algorithm] == "EC":
             EncryptionJWK.from_dict({**header.members["epk"], "alg": key.algorithm})
-        plaintext = jwe.decrypt_compact(data, _as_joserfc(key.native), registry=_REGISTRY).plaintext
+        plaintext = jwe.decrypt_compact(data, _as_joserfc(key._native), registry=_REGISTRY).plaintext
     except Exception as error:  # one reason for every failure, so that none can be told from another
         raise RejectedError(Reason.ENCRYPTION_INVALID, "the token cannot be decrypted") from error
     return header, plaintext or b""
