@@ -124,6 +124,7 @@ def _open(text: str | bytes, keys: DecryptionKey | Iterable[DecryptionKey]) -> t
     _, iv, _, tag = (base64url.decode(segment) for segment in segments[1:])
     content = CONTENT_ALGORITHMS[enc]
     try:
+        # joserfc leaves the length of a GCM tag to a default of cryptography; a short tag would be forgeable.
         if (len(iv), len(tag)) != (content.iv_bytes, content.tag_bytes):
             raise ValueError("the initialization vector or the tag has the wrong length")
         if KEY_ALGORITHMS[key.algorithm] == "EC":
