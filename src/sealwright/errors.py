@@ -64,6 +64,11 @@ class Reason(StrEnum):
     SIGNATURES_TOO_FEW = "signatures.too_few"
     SIGNATURES_SIGNER_MISSING = "signatures.signer_missing"
 
+    ENCRYPTION_INVALID = "encryption.invalid"
+    ENCRYPTION_CONTENT = "encryption.content"
+    ENCRYPTION_COMPRESSED = "encryption.compressed"
+    ENCRYPTION_NOT_INSTALLED = "encryption.not_installed"
+
     ISSUER_MISSING = "issuer.missing"
     ISSUER_UNKNOWN = "issuer.unknown"
 

@@ -41,11 +41,7 @@ class UnverifiedJWS:
 
 def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> UnverifiedJWS:
     """Split and decode a token. Raises RejectedError ``token.*``, ``header.*``, ``json.*`` or ``payload.*``."""
-    if not token:
-        raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
-    if len(token) > max_bytes:
-        raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
-    text = _ascii(token) if isinstance(token, str) else token
+    text = bounded(token, max_bytes)
     if text.count(b".") != 2:
         raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
     segment, payload, signature = text.split(b".")
@@ -55,15 +51,22 @@ def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unveri
     return UnverifiedJWS(header, text[: len(segment) + 1 + len(payload)], base64url.decode(signature), payload)
 
 
+def bounded(token: str | bytes, max_bytes: int) -> bytes:
+    """The token as bytes. Raises RejectedError ``token.missing``, ``token.too_large`` or ``token.encoding``."""
+    if not token:
+        raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
+    if len(token) > max_bytes:
+        raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
+    if isinstance(token, bytes):
+        return token
+    try:
+        return token.encode("ascii")
+    except UnicodeEncodeError:
+        raise RejectedError(Reason.TOKEN_ENCODING, "the token has characters outside of base64url") from None
+
+
 def check_compact_text(payload: bytes) -> None:
     """RFC 7797 §5.2: printable ASCII without a dot may stand in a compact JWS as it is."""
     if b"." in payload or not payload.isascii() or not payload.decode("ascii").isprintable():
         message = "an unencoded payload in a compact JWS is printable ASCII without a dot: detach it, or encode it"
         raise RejectedError(Reason.PAYLOAD_CHARACTERS, message)
-
-
-def _ascii(token: str) -> bytes:
-    try:
-        return token.encode("ascii")
-    except UnicodeEncodeError:
-        raise RejectedError(Reason.TOKEN_ENCODING, "the token has characters outside of base64url") from None
