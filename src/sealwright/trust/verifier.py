@@ -13,6 +13,7 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.explain import Step, explain
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
@@ -94,6 +95,13 @@ class Verifier:
             decision = _refused(error)
         self._observe(decision, trail)
         return decision
+
+    def explain(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+        """The checks on a token in their order, what each expected and found; one that failed is the last.
+
+        For people: unlike ``decide`` it emits no event.
+        """
+        return explain(self._pipeline, token, scopes)
 
     def close(self) -> None:
         """Close the key sources."""
