@@ -87,26 +87,26 @@ def _jwcrypto_signing(work: Work) -> Sign:
 
 
 def _jose_verifying(work: Work) -> Verify:
-    _refuse_eddsa(work)
+    _refuse_missing(work)
     keys = {one["kid"]: jose.jwk.construct(one, work.alg) for one in work.public_members()}
     options = {"require_exp": True, "require_iss": True, "require_aud": True}
 
     def verify(token: str) -> dict[str, Any]:
         key = keys[jose.jwt.get_unverified_header(token)["kid"]]  # given the set, it would try each key in turn
-        return jose.jwt.decode(token, key, work.alg, options, AUDIENCE, ISSUER)  # type: ignore[no-any-return]
+        return jose.jwt.decode(token, key, work.alg, options, AUDIENCE, ISSUER)
 
     return verify
 
 
 def _jose_signing(work: Work) -> Sign:
-    _refuse_eddsa(work)
+    _refuse_missing(work)
     claims, key, headers = work.claims_to_sign(), jose.jwk.construct(members(work.key), work.alg), {"kid": work.kid}
     return lambda: jose.jwt.encode(claims, key, work.alg, headers)
 
 
-def _refuse_eddsa(work: Work) -> None:
-    if work.alg == "EdDSA":
-        raise CannotError("python-jose has no EdDSA")
+def _refuse_missing(work: Work) -> None:
+    if work.alg in ("EdDSA", "PS256"):
+        raise CannotError(f"it has no {work.alg}")
 
 
 def _oxyjwt_verifying(work: Work) -> Verify:

@@ -49,5 +49,3 @@ def _accepts(verify: Verify, token: str) -> bool:
     except Exception:  # noqa: BLE001 - each library has its own
         return False
     return True
-
-
