@@ -12,6 +12,7 @@ Verify = Callable[[str], dict[str, Any]]  # a token in, its claims out; raises w
 Sign = Callable[[], str]
 
 RAW, OURS, OBSERVED = "raw", "ours", "ours+metrics"
+CONTROL = "raw again"  # the same once more, as a contestant: how far it is from 1 is the noise of the row
 
 
 class CannotError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,18 +12,19 @@ from itertools import repeat
 from typing import Any
 
 Call = Callable[[], Any]
-ROUNDS, BATCH_S = 60, 0.005
+ROUNDS, BATCH_S = 90, 0.005
 
 
 def medians(calls: Mapping[str, Call], *, rounds: int = ROUNDS, batch_s: float = BATCH_S) -> dict[str, float]:
-    """Seconds for one call of each. Every round times all of them, and begins with another one."""
+    """Seconds for one call of each. Every round times all of them, in an order of its own: neighbours leave traces."""
     times = {name: repetitions(call, batch_s) for name, call in calls.items()}
     took: dict[str, list[float]] = {name: [] for name in calls}
-    order = list(calls)
+    order, shuffled = list(calls), random.Random(0)
     with without_collector():
-        for turn in range(rounds):
-            first = turn % len(order)
-            for name in order[first:] + order[:first]:
+        for _ in range(rounds):
+            shuffled.shuffle(order)
+            for name in order:
+                calls[name]()  # the caches are the last contestant's; the first call brings in one's own
                 took[name].append(timed(calls[name], times[name]) / times[name])
     return {name: statistics.median(values) for name, values in took.items()}
 

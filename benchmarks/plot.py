@@ -54,7 +54,7 @@ def _bars(results: Results, verb: str) -> Iterator[tuple[str, str, Sequence[Row]
 
 def _dress(axes: Any, rows: Sequence[Row], verb: str) -> None:
     axes.set_yscale("log")
-    axes.set_yticks(TICKS, [f"{tick:g}×" for tick in TICKS])
+    axes.set_yticks(TICKS, [f"{tick:g} x" for tick in TICKS])
     axes.minorticks_off()
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks(range(len(rows)), [row.alg for row in rows])

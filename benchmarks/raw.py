@@ -32,10 +32,8 @@ def verifying(work: Work, token: str) -> Call:
     if work.alg == "EdDSA":
         return partial(sodium.crypto_sign_open, signature + data, key.public_key().public_bytes_raw())
     if work.alg == "ES256":
-        half = len(signature) // 2
-        signature = utils.encode_dss_signature(
-            *(int.from_bytes(s, "big") for s in (signature[:half], signature[half:]))
-        )
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        signature = utils.encode_dss_signature(r, s)
     return partial(key.public_key().verify, signature, data, *_PARAMETERS[work.alg])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import OBSERVED, OURS, RAW
+from benchmarks.contestants import CONTROL, OBSERVED, OURS, RAW
 from benchmarks.results import PEERS, Results
 from benchmarks.rows import Row
 from benchmarks.steps import Steps
@@ -15,20 +15,22 @@ from benchmarks.targets import OVER_RAW, Verdict
 from benchmarks.threads import Threads
 
 WIDTH = 132
-NOTHING = "–"
+NOTHING = "-"
 
 
 def show(results: Results) -> None:
     console = Console()
     if console.width < WIDTH:
         console = Console(width=WIDTH)
-    console.print(_rows("Over the raw primitive (medians, one run)", results.rows, PEERS, with_targets=True))
+    console.print(
+        _rows("Over the raw primitive (medians, one run)", results.rows, (CONTROL, OBSERVED, *PEERS), targets=True)
+    )
     if results.newer.missing:
         console.print(f"ryjwt: {results.newer.missing}\n")
     else:
         title = f"The same under {results.newer.python}, with ryjwt"
-        console.print(_rows(title, results.newer.rows, ("ryjwt",), against="ryjwt"))
-    console.print(_rows("Tokens of 1 KB to 1 MB, verified", results.sizes, PEERS))
+        console.print(_rows(title, results.newer.rows, (CONTROL, OBSERVED, "ryjwt"), against="ryjwt"))
+    console.print(_rows("Tokens of 1 KB to 1 MB, verified", results.sizes, (OBSERVED, *PEERS)))
     console.print(_threads(results.threads))
     console.print(*(_steps(verb, results.steps) for verb in ("verify", "sign")))
     console.print(_verdicts(results.verdicts()))
@@ -37,19 +39,21 @@ def show(results: Results) -> None:
 
 
 def _rows(
-    title: str, rows: Iterable[Row], peers: Sequence[str], *, with_targets: bool = False, against: str | None = None
+    title: str, rows: Iterable[Row], names: Sequence[str], *, targets: bool = False, against: str | None = None
 ) -> Table:
-    table = _table(title, "row", "raw µs", f"[bold]{OURS}[/bold]", *(["at most", ""] if with_targets else []))
-    for name in (OBSERVED, *peers, *([f"ours over {against}"] if against else [])):
-        table.add_column(name, justify="right")
+    limits = ["at most", ""] if targets else []
+    compared = [f"ours over {against}"] if against else []
+    table = _table(title, "row", "raw µs", f"[bold]{OURS}[/bold]", *limits, *names, *compared)
     for row in rows:
         cells = [" ".join(filter(None, (row.verb, row.alg, row.label))), f"{row.seconds[RAW] * 1e6:.2f}"]
         cells.append(f"[bold]{_times(row.ratio(OURS))}[/bold]")
-        if with_targets:
+        if targets:
             verdict = Verdict("", OVER_RAW[row.verb][row.alg], row.ratio(OURS))
             cells += [_times(verdict.limit), _met(verdict)]
-        cells += [_times(row.ratio(name)) for name in (OBSERVED, *peers)]
-        table.add_row(*cells, *([_times(row.ratio(OURS, against))] if against else []))
+        cells += [_times(row.ratio(name)) for name in names]
+        if against:
+            cells.append(_times(row.ratio(OURS, against)))
+        table.add_row(*cells)
     return table
 
 

@@ -65,11 +65,8 @@ class Results:
         """Who does not do all of the work, each said once."""
         found: dict[str, None] = {}
         for row in chain(self.rows, self.newer.rows, self.sizes):
-            found |= dict.fromkeys(f"{row.alg} {row.verb}: {name}: {why}" for name, why in row.cannot.items())
-            found |= dict.fromkeys(
-                f"{row.alg} {row.verb}: {name} does not check: {', '.join(what)}"
-                for name, what in row.unchecked.items()
-            )
+            gaps = {name: f"does not check {', '.join(what)}" for name, what in row.unchecked.items()}
+            found |= dict.fromkeys(f"{row.verb} {row.alg}: {who}: {why}" for who, why in (row.cannot | gaps).items())
         return list(found)
 
 

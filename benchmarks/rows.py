@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks import raw
-from benchmarks.contestants import OURS, RAW, CannotError, Contestant
+from benchmarks.contestants import CONTROL, OURS, RAW, CannotError, Contestant
 from benchmarks.measuring import Call, medians
 from benchmarks.proof import check_signed, unchecked
 from benchmarks.work import Work
@@ -37,17 +37,15 @@ def measure_rows(contestants: Sequence[Contestant], algorithms: Iterable[str], *
         work = Work.of(alg)
         for verb in VERBS:
             row = Row(alg, verb)
-            calls = (
-                verifying_calls(row, contestants, work) if verb == "verify" else _signing_calls(row, contestants, work)
-            )
-            row.seconds = medians(calls, rounds=rounds)
+            prepare = verifying_calls if verb == "verify" else _signing_calls
+            row.seconds = medians(prepare(row, contestants, work), rounds=rounds)
             yield row
 
 
 def verifying_calls(row: Row, contestants: Sequence[Contestant], work: Work) -> dict[str, Call]:
     """Raw and everybody who can, on the same token; who cannot is noted in the row."""
     token = work.token()
-    calls: dict[str, Call] = {RAW: raw.verifying(work, token)}
+    calls: dict[str, Call] = {RAW: raw.verifying(work, token), CONTROL: raw.verifying(work, token)}
     for one in contestants:
         try:
             verify = one.verifying(work)
@@ -73,4 +71,5 @@ def _signing_calls(row: Row, contestants: Sequence[Contestant], work: Work) -> d
             continue
         check_signed(sign, work)
         calls[one.name] = sign
-    return {RAW: raw.signing(work, calls[OURS]()), **calls}
+    token = calls[OURS]()
+    return {RAW: raw.signing(work, token), CONTROL: raw.signing(work, token), **calls}

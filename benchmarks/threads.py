@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from benchmarks.contestants import OBSERVED, Contestant
+from benchmarks.contestants import OBSERVED, RAW, Contestant
 from benchmarks.measuring import Call, repetitions, timed, without_collector
 from benchmarks.rows import Row, verifying_calls
 from benchmarks.work import Work
@@ -26,11 +26,11 @@ class Threads:
 
 
 def measure_threads(contestants: Sequence[Contestant], algorithms: Iterable[str], *, rounds: int) -> Iterator[Threads]:
-    silent = [one for one in contestants if one.name != OBSERVED]
+    names = {RAW, *(one.name for one in contestants)} - {OBSERVED}
     with ThreadPoolExecutor(2) as pool:
         for alg in algorithms:
-            calls = verifying_calls(Row(alg, "verify"), silent, Work.of(alg))
-            yield _measured(alg, calls, pool, rounds)
+            calls = verifying_calls(Row(alg, "verify"), contestants, Work.of(alg))
+            yield _measured(alg, {name: call for name, call in calls.items() if name in names}, pool, rounds)
 
 
 def _measured(alg: str, calls: dict[str, Call], pool: ThreadPoolExecutor, rounds: int) -> Threads:
