@@ -9,17 +9,22 @@ from benchmarks.contestants import OBSERVED, OURS, Contestant, Sign, Verify, can
 from benchmarks.work import AUDIENCE, ISSUER, Work
 from sealwright.events import Observer
 from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES
+from sealwright.trust.key_source import KeySource
 from sealwright.trust.sources.shared_secret import SharedSecret
+from sealwright.trust.sources.static import StaticKeys
 from sealwright.wiring.observing import build_observing
 
 
-def verifier(work: Work, observer: Observer | None = None) -> sw.Verifier:
+def key_source(work: Work) -> KeySource:
     secrets = [key for key in work.keys if isinstance(key, sw.SecretJWK)]
-    keys = SharedSecret(*secrets) if secrets else sw.JWKSet.from_dict({"keys": work.public_members()})
+    return SharedSecret(*secrets) if secrets else StaticKeys(sw.JWKSet.from_dict({"keys": work.public_members()}))
+
+
+def verifier(work: Work, observer: Observer | None = None) -> sw.Verifier:
     return sw.Verifier(
         issuer=ISSUER,
         audience=AUDIENCE,
-        keys=keys,
+        keys=key_source(work),
         algorithms={work.alg, "Ed25519"} if work.alg == "EdDSA" else {work.alg},  # both names of it
         observer=observer,
         maximum_token_bytes=MAXIMUM_TOKEN_BYTES,
