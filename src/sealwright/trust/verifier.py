@@ -64,7 +64,7 @@ class Verifier:
         if self._observer is not None:
             return _opened(self.decide(token, scopes=scopes))
         try:  # the same, without building what nobody observes
-            return (None if scopes else self._shortcut.verify(token)) or self._pipeline.verify(token, scopes)
+            return self._shortcut.verify(token, scopes) or self._pipeline.verify(token, scopes)
         except RejectedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
@@ -78,7 +78,8 @@ class Verifier:
         """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had."""
         trail = self._trail()
         try:
-            decision = Decision("accepted", self._pipeline.verify(token, scopes, trail))
+            seen = self._shortcut.verify(token, scopes, trail) or self._pipeline.verify(token, scopes, trail)
+            decision = Decision("accepted", seen)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             decision = _refused(error)
         self._observe(decision, trail)
