@@ -43,7 +43,11 @@ class Reason(StrEnum):
     KEY_AMBIGUOUS = "key.ambiguous"
     KEY_ID_MISSING = "key.id_missing"
     KEY_NOT_FOUND = "key.not_found"
+    KEY_EXPIRED = "key.expired"
+    KEY_NOT_YET_VALID = "key.not_yet_valid"
     KEY_REVOKED = "key.revoked"
+    KEY_PASSWORD = "key.password"
+    KEY_CERTIFICATE = "key.certificate"
 
     PAYLOAD_MISSING = "payload.missing"
     PAYLOAD_GIVEN_TWICE = "payload.given_twice"
@@ -59,6 +63,11 @@ class Reason(StrEnum):
     SIGNATURES_SAME_SIGNER = "signatures.same_signer"
     SIGNATURES_TOO_FEW = "signatures.too_few"
     SIGNATURES_SIGNER_MISSING = "signatures.signer_missing"
+
+    ENCRYPTION_INVALID = "encryption.invalid"
+    ENCRYPTION_CONTENT = "encryption.content"
+    ENCRYPTION_COMPRESSED = "encryption.compressed"
+    ENCRYPTION_NOT_INSTALLED = "encryption.not_installed"
 
     ISSUER_MISSING = "issuer.missing"
     ISSUER_UNKNOWN = "issuer.unknown"

@@ -35,6 +35,8 @@ PLANTED = [
     ("services/key_service/app.py", "sealwright.telemetry.metrics", "Only wiring names a concrete adapter"),
     ("services/key_service/app.py", "sealwright.keys.backends.local", "Only wiring names a concrete adapter"),
     ("keys/backends/local.py", "sealwright.keys.backends.memory", "Key backends do not know each other"),
+    ("trust/verifier.py", "sealwright.jose.nested", "The core does not know of encryption"),
+    ("jose/verification.py", "joserfc.jwe", "Only nested tokens touch joserfc"),
     ("__init__.py", "sealwright.keys.lifecycle", "The package root offers formats and verification"),
 ]
 
@@ -52,7 +54,7 @@ def lint(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def broken_contracts(project: Path) -> list[str]:
-    return [line for line in lint(project).stdout.splitlines() if line.endswith("BROKEN")]
+    return [line for line in lint(project).stdout.splitlines() if " BROKEN" in line]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 import sealwright as sw
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
+from sealwright.jose.encryption_keys import KEY_ALGORITHMS, DecryptionJWK
 
 SECRET = bytes(range(32))
 
@@ -24,6 +25,12 @@ def signers() -> dict[str, Any]:
         name: sw.SecretJWK.generate(name) if row.symmetric else sw.PrivateJWK.generate(name)
         for name, row in ALGORITHMS.items()
     }
+
+
+@pytest.fixture(scope="session")
+def recipients() -> dict[str, DecryptionJWK]:
+    """One decryption key for each algorithm that has a public half."""
+    return {alg: DecryptionJWK.generate(alg) for alg, kty in KEY_ALGORITHMS.items() if kty != "oct"}
 
 
 @pytest.fixture

@@ -143,9 +143,14 @@ def test_an_issuer_is_required() -> None:
     assert refused({}, issuer=None) == Reason.CLAIMS_WRONG_TYPE
 
 
-@pytest.mark.parametrize("claims", [[], "text", None, {5: "a"}, {None: "a"}, {"5": "a", 5: "b"}])
-def test_claims_are_an_object_with_text_names(claims: Any) -> None:
+@pytest.mark.parametrize("claims", [[], "text", None])
+def test_claims_are_an_object(claims: Any) -> None:
     assert refused(claims) == Reason.CLAIMS_MALFORMED
+
+
+@pytest.mark.parametrize("claims", [{5: "a"}, {None: "a"}, {"5": "a", 5: "b"}, {"a": {5: "b"}}, {"a": [{5: "b"}]}])
+def test_every_name_is_text(claims: Any) -> None:
+    assert refused(claims) == Reason.JSON_MALFORMED
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -161,7 +166,6 @@ def nested(depth: int) -> dict[str, Any]:
         ({"a": math.nan}, Reason.JSON_MALFORMED),
         ({"a": b"bytes"}, Reason.JSON_MALFORMED),
         ({"a": "\ud800"}, Reason.JSON_MALFORMED),
-        ({"a": {"5": "a", 5: "b"}}, Reason.JSON_DUPLICATE_NAME),
         (nested(40), Reason.JSON_TOO_DEEP),
         (nested(100_000), Reason.JSON_MALFORMED),
     ],

@@ -11,7 +11,7 @@ NOW = 1_700_000_000
 
 def signed(key, payload):
     """A token over exactly these bytes, valid JSON or not."""
-    head = encode(key.algorithm.name, key_id=key.key_id, typ=None)
+    head = encode(key.algorithm.name, key.key_id, None)
     signing_input = head + b"." + base64url.encode(payload)
     return (signing_input + b"." + base64url.encode(key.sign(signing_input))).decode()
 

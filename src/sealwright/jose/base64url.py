@@ -27,8 +27,9 @@ def encode_text(data: bytes) -> str:
 def decode(segment: bytes) -> bytes:
     """Bytes of a segment. Raises RejectedError ``token.encoding`` for anything but the one canonical form."""
     over = len(segment) & 3
+    standard = segment if segment.isalnum() else segment.translate(_TO_STANDARD)  # most JSON is alphanumeric
     try:
-        data = a2b_base64(segment.translate(_TO_STANDARD) + _PADDING[over], strict_mode=True)
+        data = a2b_base64(standard + _PADDING[over], strict_mode=True)
     except Error:
         data = None
     if data is None or (over and segment[-1] not in _LAST[over]):

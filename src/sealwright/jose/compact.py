@@ -14,26 +14,16 @@ MAXIMUM_TOKEN_BYTES = 1024 * 1024
 
 @dataclass(slots=True, repr=False)
 class UnverifiedJWS:
-    """A parsed token that proves nothing yet: its header and issuer hint only choose what to check it against."""
+    """A parsed token that proves nothing yet: its header and its issuer only choose what to check it against."""
 
     header: Header
     signing_input: bytes
     signature: bytes
     payload_segment: bytes
-    _claims: dict[str, Any] | None = None
-
-    def issuer_hint(self) -> str:
-        """The unverified "iss". Raises RejectedError ``issuer.missing`` or ``json.*``."""
-        issuer = self.unverified_claims().get("iss")
-        if not isinstance(issuer, str):
-            raise RejectedError(Reason.ISSUER_MISSING, 'the token has no "iss" claim')
-        return issuer
 
     def unverified_claims(self) -> dict[str, Any]:
-        """The payload as a JSON object, read once. Until the signature is verified, anyone can have written it."""
-        if self._claims is None:
-            self._claims = strict_json.parse_object(self.unverified_payload())
-        return self._claims
+        """The payload as a JSON object. Until the signature is verified, anyone can have written it."""
+        return strict_json.parse_object(self.unverified_payload())
 
     def unverified_payload(self) -> bytes:
         return base64url.decode(self.payload_segment) if self.header.b64 else self.payload_segment
@@ -51,11 +41,7 @@ class UnverifiedJWS:
 
 def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> UnverifiedJWS:
     """Split and decode a token. Raises RejectedError ``token.*``, ``header.*``, ``json.*`` or ``payload.*``."""
-    if not token:
-        raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
-    if len(token) > max_bytes:
-        raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
-    text = token if isinstance(token, bytes) else _ascii(token)
+    text = bounded(token, max_bytes)
     if text.count(b".") != 2:
         raise RejectedError(Reason.TOKEN_MALFORMED, "a compact JWS has exactly three segments")
     segment, payload, signature = text.split(b".")
@@ -65,15 +51,22 @@ def parse(token: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unveri
     return UnverifiedJWS(header, text[: len(segment) + 1 + len(payload)], base64url.decode(signature), payload)
 
 
+def bounded(token: str | bytes, max_bytes: int) -> bytes:
+    """The token as bytes. Raises RejectedError ``token.missing``, ``token.too_large`` or ``token.encoding``."""
+    if not token:
+        raise RejectedError(Reason.TOKEN_MISSING, "there is no token")
+    if len(token) > max_bytes:
+        raise RejectedError(Reason.TOKEN_TOO_LARGE, f"the token is larger than {max_bytes} bytes")
+    if isinstance(token, bytes):
+        return token
+    try:
+        return token.encode("ascii")
+    except UnicodeEncodeError:
+        raise RejectedError(Reason.TOKEN_ENCODING, "the token has characters outside of base64url") from None
+
+
 def check_compact_text(payload: bytes) -> None:
     """RFC 7797 §5.2: printable ASCII without a dot may stand in a compact JWS as it is."""
     if b"." in payload or not payload.isascii() or not payload.decode("ascii").isprintable():
         message = "an unencoded payload in a compact JWS is printable ASCII without a dot: detach it, or encode it"
         raise RejectedError(Reason.PAYLOAD_CHARACTERS, message)
-
-
-def _ascii(token: str) -> bytes:
-    try:
-        return token.encode("ascii")
-    except UnicodeEncodeError:
-        raise RejectedError(Reason.TOKEN_ENCODING, "the token has characters outside of base64url") from None

@@ -51,7 +51,7 @@ def sign_stream(
     Raises RejectedError ``payload.not_streamable`` for more than 16 MiB with Ed25519 or Ed448, and OSError as the
     stream does.
     """
-    protected = header.encode(signer.algorithm.name, key_id=signer.key_id, typ=typ, b64=b64)
+    protected = header.encode(signer.algorithm.name, signer.key_id, typ, b64)
     hasher = signer.hasher()
     sink = _Kept() if hasher is None else hasher
     _feed(content, [(protected, sink)], b64, progress)

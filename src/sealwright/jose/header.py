@@ -18,7 +18,7 @@ MAXIMUM_HEADER_BYTES = 16 * 1024
 _REGISTERED = frozenset(["alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit"])
 UNDERSTOOD = frozenset(["b64"])
 _TEXTS = ("alg", "kid", "typ", "cty")
-_LONGEST_REMEMBERED = 512  # an issuer's tokens repeat one header; a header of ordinary size is read once
+_REMEMBERED = 256  # headers: an issuer's tokens repeat theirs, so each is read once; 4 MiB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,7 @@ class Header:
     @classmethod
     def parse(cls, segment: bytes) -> Header:
         """Read the encoded header. Raises RejectedError ``header.*``, ``json.*`` or ``token.encoding``."""
-        if len(segment) <= _LONGEST_REMEMBERED:
-            return _remembered(segment)
-        if len(segment) > MAXIMUM_HEADER_BYTES:
-            raise RejectedError(Reason.HEADER_TOO_LARGE, f"the header is larger than {MAXIMUM_HEADER_BYTES} bytes")
-        return _parse(segment)
+        return remembered(segment)
 
     def check_type(self, expected: str) -> None:
         """RFC 8725 §3.11; a type without "/" compares as if it began with "application/"."""
@@ -55,8 +51,8 @@ class Header:
             raise RejectedError(Reason.HEADER_TYPE, f'the token is not of type "{expected}"')
 
 
-@lru_cache(maxsize=256)
-def encode(algorithm: str, *, key_id: str | None, typ: str | None, b64: bool = True) -> bytes:
+@lru_cache(maxsize=_REMEMBERED)
+def encode(algorithm: str, key_id: str | None, typ: str | None, b64: bool = True) -> bytes:
     """The encoded header segment that a signer writes."""
     members = {"alg": algorithm, "typ": typ, "kid": key_id}
     extension = {} if b64 else {"b64": False, "crit": ["b64"]}  # RFC 7797 §6
@@ -80,6 +76,8 @@ def check_critical(members: Mapping[str, Any]) -> None:
 
 
 def _parse(segment: bytes) -> Header:
+    if len(segment) > MAXIMUM_HEADER_BYTES:
+        raise RejectedError(Reason.HEADER_TOO_LARGE, f"the header is larger than {MAXIMUM_HEADER_BYTES} bytes")
     members = strict_json.parse_object(base64url.decode(segment))
     for name in _TEXTS:
         if not isinstance(members.get(name, ""), str):
@@ -91,7 +89,7 @@ def _parse(segment: bytes) -> Header:
     return Header(str(algorithm), key_id, typ, content_type, members.get("b64", True), segment)
 
 
-_remembered = lru_cache(maxsize=256)(_parse)
+remembered = lru_cache(maxsize=_REMEMBERED)(_parse)
 
 
 def _media_type(value: str) -> str:

@@ -175,7 +175,7 @@ def _payload(payload: bytes, detached: bool, b64: bool) -> dict[str, Any]:
 def _signed(
     payload: bytes, signer: Signer, typ: str | None, unprotected: Mapping[str, Any], b64: bool
 ) -> dict[str, Any]:
-    protected = header.encode(signer.algorithm.name, key_id=signer.key_id, typ=typ, b64=b64)
+    protected = header.encode(signer.algorithm.name, signer.key_id, typ, b64)
     if unprotected:
         _check_unprotected(dict(unprotected), Header.parse(protected))
     signing_input = protected + b"." + (base64url.encode(payload) if b64 else payload)

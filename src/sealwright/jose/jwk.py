@@ -5,14 +5,12 @@ A key has exactly one algorithm, and the key chooses "alg" and "kid".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, Self
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose import base64url, strict_json
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_members import check_asymmetric, curve_of, row_of
+from sealwright.jose.key_members import check_asymmetric, check_usable, curve_of, limits_of, row_of, thumbprint
 from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded
 from sealwright.jose.primitives import Hasher, Sign, Verify
 from sealwright.jose.unshowable import Unshowable
@@ -23,7 +21,7 @@ _FOR_PUBLIC, _FOR_PRIVATE = {"verify"}, {"sign"}
 class PublicJWK:
     """One public key. ``algorithm`` is None only for a foreign key whose members fit several rows."""
 
-    __slots__ = ("_native", "accepts", "algorithm", "key_id", "members", "verify")
+    __slots__ = ("_native", "accepts", "algorithm", "has_limits", "key_id", "members", "verify")
 
     verify: Verify  # (signature, signing input) -> whether it is this key's; raises key.ambiguous without an algorithm
 
@@ -34,6 +32,7 @@ class PublicJWK:
         self.algorithm = row
         self.accepts = _accepted_names(row, members)
         self.verify = row.primitive.verifying(native) if row is not None else _refuse_unbound
+        self.has_limits = bool(limits_of(members))
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
@@ -72,9 +71,15 @@ class PublicJWK:
 
     def thumbprint(self) -> str:
         """RFC 7638 with SHA-256, base64url."""
-        kind = KEY_TYPES[self.members["kty"]]
-        required = {name: self.members[name] for name in sorted((*kind.thumbprint, "kty"))}
-        return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
+        return thumbprint(self.members)
+
+    def thumbprint_uri(self) -> str:
+        """The thumbprint as RFC 9278 writes it."""
+        return "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" + self.thumbprint()
+
+    def check_usable(self, now: float) -> None:
+        """Raises RejectedError ``key.revoked``, ``key.expired`` or ``key.not_yet_valid`` by the key's own members."""
+        check_usable(self.members, now)
 
     def hasher(self) -> Hasher | None:
         """A hasher for content that this key verifies piece by piece; None where the bytes are needed twice."""

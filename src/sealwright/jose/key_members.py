@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from sealwright.errors import Reason, RejectedError
+from sealwright.jose import base64url, strict_json
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
+from sealwright.jose.certificates import check_certificate_members
 from sealwright.jose.key_types import KEY_TYPES, KeyType
 
-_TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use")
+_TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use", "x5u")
+_TIME_MEMBERS = ("exp", "nbf", "iat")
+_LIMITING = ("exp", "nbf", "revoked")
 
 
 def check_asymmetric(members: Mapping[str, Any], operations: set[str]) -> KeyType:
@@ -22,6 +28,8 @@ def check_asymmetric(members: Mapping[str, Any], operations: set[str]) -> KeyTyp
     if kind.curve_member and members.get(kind.curve_member) not in kind.curves:
         raise RejectedError(Reason.KEY_UNSUPPORTED, "the curve is not one that this package knows")
     check_use(members, operations)
+    check_times(members)
+    check_certificate_members(members, kind)
     return kind
 
 
@@ -38,6 +46,44 @@ def check_use(members: Mapping[str, Any], operations: set[str]) -> None:
         raise RejectedError(Reason.KEY_MALFORMED, 'the key member "key_ops" is not a list of texts')
     if members.get("use", "sig") != "sig" or not operations & set(listed) or set(listed) - {"sign", "verify"}:
         raise RejectedError(Reason.KEY_UNSUITABLE, 'the key\'s "use" or "key_ops" does not allow this')
+
+
+def check_times(members: Mapping[str, Any]) -> None:
+    """As OpenID Federation has them: "exp", "nbf" and "iat" are times, and "revoked" holds one, "revoked_at"."""
+    revoked = members.get("revoked", {"revoked_at": 0})
+    if not isinstance(revoked, dict) or not _is_time(revoked.get("revoked_at")):
+        raise RejectedError(Reason.KEY_MALFORMED, 'the key member "revoked" is not an object with a time "revoked_at"')
+    for name in _TIME_MEMBERS:
+        if name in members and not _is_time(members[name]):
+            raise RejectedError(Reason.KEY_MALFORMED, f'the key member "{name}" is not a time')
+
+
+def limits_of(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members by which time or a revocation can end the use of the key."""
+    return {name: members[name] for name in _LIMITING if name in members}
+
+
+def check_usable(members: Mapping[str, Any], now: float) -> None:
+    """Raises RejectedError ``key.revoked``, ``key.expired`` or ``key.not_yet_valid``; a key has no leeway."""
+    if "revoked" in members:
+        # Whenever it was: who stole the key can date a token back.
+        raise RejectedError(Reason.KEY_REVOKED, "the key has been revoked by its owner")
+    if "exp" in members and now >= members["exp"]:
+        raise RejectedError(Reason.KEY_EXPIRED, "the key has expired")
+    if "nbf" in members and now < members["nbf"]:
+        raise RejectedError(Reason.KEY_NOT_YET_VALID, "the key is not valid yet")
+
+
+def thumbprint(members: Mapping[str, Any]) -> str:
+    """RFC 7638 with SHA-256, base64url."""
+    required = {name: members[name] for name in sorted((*KEY_TYPES[members["kty"]].thumbprint, "kty"))}
+    return base64url.encode_text(hashlib.sha256(strict_json.encode_object(required)).digest())
+
+
+def _is_time(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def row_of(members: Mapping[str, Any], kind: KeyType) -> Algorithm | None:

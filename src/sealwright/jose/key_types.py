@@ -195,3 +195,15 @@ _ROWS = (
 )  # fmt: skip
 
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType({row.kty: row for row in _ROWS})
+
+
+def kind_of(native: Any) -> KeyType:
+    """The row of a native public key. Raises RejectedError ``key.unsupported``."""
+    if isinstance(native, rsa.RSAPublicKey):
+        return KEY_TYPES["RSA"]
+    if isinstance(native, ec.EllipticCurvePublicKey) and isinstance(native.curve, tuple(_EC_CURVES.values())):
+        return KEY_TYPES["EC"]
+    for kty, natives in (("OKP", _OKP), ("AKP", _AKP)):
+        if isinstance(native, tuple(public for public, _ in natives.values())):
+            return KEY_TYPES[kty]
+    raise RejectedError(Reason.KEY_UNSUPPORTED, "the key is of a kind or on a curve that this package does not know")

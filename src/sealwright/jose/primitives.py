@@ -65,8 +65,14 @@ def hmac_with(digest: hashes.HashAlgorithm) -> Primitive:
         return sign
 
     def verifying(secret: bytes) -> Verify:
-        sign = signing(secret)
-        return lambda signature, data: comparing.compare_digest(sign(data), signature)
+        keyed, equal = hmac.HMAC(secret, digest), comparing.compare_digest
+
+        def verify(signature: bytes, data: bytes) -> bool:
+            state = keyed.copy()
+            state.update(data)
+            return equal(state.finalize(), signature)
+
+        return verify
 
     streaming = Streaming(
         hasher=lambda secret: hmac.HMAC(secret, digest),

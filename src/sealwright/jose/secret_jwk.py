@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import Algorithm, algorithm
-from sealwright.jose.key_members import check_text, check_use
+from sealwright.jose.key_members import check_text, check_times, check_usable, check_use, limits_of
 from sealwright.jose.key_types import member_bytes
 from sealwright.jose.primitives import Hasher, Sign, Streaming, Verify
 from sealwright.jose.unshowable import Unshowable
@@ -24,12 +26,14 @@ _FOR_SECRET = {"sign", "verify"}
 class SecretJWK(Unshowable):
     """One HMAC secret ("oct"); signs and verifies. It has no public half and never enters a JWKSet."""
 
-    __slots__ = ("_secret", "accepts", "algorithm", "key_id", "sign", "verify")
+    __slots__ = ("_limits", "_secret", "accepts", "algorithm", "has_limits", "key_id", "sign", "verify")
 
     sign: Sign  # signing input -> MAC
     verify: Verify  # (MAC, signing input) -> whether it is this key's
 
-    def __init__(self, secret: bytes, row: Algorithm, key_id: str | None) -> None:
+    def __init__(
+        self, secret: bytes, row: Algorithm, key_id: str | None, *, limits: Mapping[str, Any] | None = None
+    ) -> None:
         # RFC 7518 §3.2: at least as long as the hash.
         if not row.minimum_bits // 8 <= len(secret) <= MAXIMUM_SECRET_BYTES:
             raise RejectedError(
@@ -41,6 +45,8 @@ class SecretJWK(Unshowable):
         self.algorithm = row
         self.accepts = row.accepts
         self.key_id = key_id
+        self._limits = limits_of(limits or {})
+        self.has_limits = bool(self._limits)
         self.sign = row.primitive.signing(secret)
         self.verify = row.primitive.verifying(secret)
 
@@ -56,8 +62,13 @@ class SecretJWK(Unshowable):
         if members.get("kty") != "oct":
             raise RejectedError(Reason.KEY_UNSUITABLE, 'an HMAC secret is a JWK with kty "oct"')
         check_use(members, _FOR_SECRET)
+        check_times(members)
         row = _symmetric(algorithm(members.get("alg")))
-        return cls(member_bytes(members, "k"), row, members.get("kid"))
+        return cls(member_bytes(members, "k"), row, members.get("kid"), limits=members)
+
+    def check_usable(self, now: float) -> None:
+        """Raises RejectedError ``key.revoked``, ``key.expired`` or ``key.not_yet_valid`` by the key's own members."""
+        check_usable(self._limits, now)
 
     def hasher(self) -> Hasher:
         """A hasher for content that is signed or verified piece by piece."""
@@ -77,7 +88,8 @@ class SecretJWK(Unshowable):
     def export_secret_dict(self) -> dict[str, Any]:
         """The secret, in the clear. Search for this name when reviewing."""
         kid = {} if self.key_id is None else {"kid": self.key_id}
-        return {"kty": "oct", "alg": self.algorithm.name, "k": base64url.encode_text(self._secret), **kid}
+        named = {"kty": "oct", "alg": self.algorithm.name, "k": base64url.encode_text(self._secret)}
+        return {**named, **kid, **self._limits}
 
 
 def _symmetric(row: Algorithm) -> Algorithm:
@@ -87,11 +99,26 @@ def _symmetric(row: Algorithm) -> Algorithm:
 
 
 def _looks_asymmetric(secret: bytes) -> bool:
-    """A second fence behind the types: a PEM, DER, SSH or JWK public key pasted as a secret (CVE-2022-29217)."""
-    if b"-----BEGIN" in secret or b'"kty"' in secret or secret.lstrip().startswith((b"ssh-", b"ecdsa-sha2-")):
+    """A second fence behind the types: a public key or certificate pasted as a secret (CVE-2022-29217)."""
+    text = secret.strip()
+    if b"-----BEGIN" in text or b'"kty"' in text or text.startswith((b"ssh-", b"ecdsa-sha2-")):
         return True
+    return any(_is_der(data) for data in (secret, text, _unarmoured(text)))
+
+
+def _unarmoured(text: bytes) -> bytes:
+    """What a PEM without its first and last line, or an "x5c" member, holds."""
     try:
-        load_der_public_key(secret)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
+        return urlsafe_b64decode(text + b"==")
+    except ValueError:
+        return b""
+
+
+def _is_der(data: bytes) -> bool:
+    from cryptography.x509 import load_der_x509_certificate  # slow to import, and only secrets need it
+
+    for load in (load_der_public_key, load_der_x509_certificate):
+        with suppress(ValueError, UnsupportedAlgorithm):
+            load(data)
+            return True
+    return False

@@ -31,9 +31,9 @@ def sign(payload: bytes, signer: Signer, *, typ: str | None = None, detached: bo
     >>> sign(b'{"order":1}', PrivateJWK.generate("Ed25519"), typ="order+jws").count(".")
     2
     """
-    protected = header.encode(signer.algorithm.name, key_id=signer.key_id, typ=typ, b64=b64)
+    protected = header.encode(signer.algorithm.name, signer.key_id, typ, b64)
     if not b64 and not detached:
         check_compact_text(payload)
     signing_input = protected + b"." + (base64url.encode(payload) if b64 else payload)
     signature = base64url.encode(signer.sign(signing_input))
-    return (b"%b..%b" % (protected, signature) if detached else b"%b.%b" % (signing_input, signature)).decode("ascii")
+    return ((protected + b"." if detached else signing_input) + b"." + signature).decode("ascii")

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from sealwright.errors import Reason, RejectedError
 
 try:
     import orjson
-except ImportError:  # the extra "fast"
-    orjson = None  # type: ignore[assignment]
+except ImportError:  # without the extra "fast" nothing is plain
+    _loads: Callable[[bytes], Any] | None = None
+else:
+    _loads, _dumps = orjson.loads, orjson.dumps
 
 MAX_DEPTH = 32
 
@@ -34,14 +36,13 @@ def parse_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The members of one JSON object. Raises RejectedError ``json.*``."""
     if data.count(b"[") + data.count(b"{") > max_depth:
         _check_depth(data, max_depth)
-    if orjson is not None:
+    try:
+        value = _loads(data) if _loads is not None else None
         # orjson keeps the last of two equal names; that writing gives the same bytes again proves there were none.
-        try:
-            value = orjson.loads(data)
-        except ValueError:
-            value = None
-        if type(value) is dict and orjson.dumps(value) == data:
+        if type(value) is dict and _dumps(value) == data:
             return value
+    except ValueError:
+        pass
     return parse_thoroughly(data)
 
 
@@ -70,6 +71,7 @@ def encode_object(members: Mapping[str, Any]) -> bytes:
 def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
     """``encode_object`` without its shortcut."""
     try:
+        _check_names(members)
         text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         data = text.encode("utf-8")
     except (TypeError, ValueError, RecursionError):
@@ -80,21 +82,35 @@ def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
 
 def _encode_plain(members: Mapping[str, Any]) -> bytes | None:
     """Only what both libraries write alike, and only far from the depth limit."""
-    if orjson is None or type(members) is not dict:
+    if _loads is None or type(members) is not dict:
         return None
     try:
-        data = orjson.dumps(members) if _is_plain(members) else b""
+        data = _dumps(members) if _is_plain(members.values()) else b""
     except (TypeError, RecursionError):
         return None
     return data if data.count(b"[") + data.count(b"{") <= MAX_DEPTH else None
 
 
-def _is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind in _ATOMS:
-        return True
-    inner = value.values() if kind is dict else value
-    return kind in (dict, list) and (_ATOMS.issuperset(map(type, inner)) or all(map(_is_plain, inner)))
+def _is_plain(inner: Iterable[Any]) -> bool:
+    for value in inner:
+        kind = type(value)
+        if kind in _ATOMS:
+            continue
+        if kind not in (list, dict) or not _is_plain(value if kind is list else value.values()):
+            return False
+    return True
+
+
+def _check_names(value: Any) -> None:
+    """The library would write the name 1 as "1"."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a name is not text")
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for inner in value:
+        _check_names(inner)
 
 
 def _check_depth(data: bytes, max_depth: int) -> None:

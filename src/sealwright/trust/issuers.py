@@ -8,7 +8,7 @@ from typing import Any
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, algorithm
-from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES, UnverifiedJWS
+from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES
 from sealwright.jose.header import Header
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.key_source import KeySource, VerificationKey
@@ -53,7 +53,7 @@ class Issuers:
 
     def __init__(self, trusted: Iterable[TrustedIssuer]) -> None:
         self._trusted = tuple(trusted)
-        self._by_name = {one.policy.issuer: one for one in self._trusted}
+        self._by_name: dict[object, TrustedIssuer] = {one.policy.issuer: one for one in self._trusted}
         self._any = self._by_name.get(IGNORE_ISSUER)
         if not self._trusted or len(self._by_name) != len(self._trusted):
             raise ConfigurationError(Reason.SETTINGS_INVALID, "give at least one issuer, and each of them once")
@@ -63,14 +63,17 @@ class Issuers:
             MAXIMUM_TOKEN_BYTES, max(one.policy.maximum_token_bytes for one in self._trusted)
         )
 
-    def match(self, token: UnverifiedJWS) -> TrustedIssuer:
+    def match(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """The issuer whose name is exactly the unverified "iss": a hint, which the claim rules check again later.
 
         Raises RejectedError ``issuer.missing`` or ``issuer.unknown``.
         """
         if self._any is not None:
             return self._any
-        found = self._by_name.get(token.issuer_hint())
+        name = claims.get("iss")
+        if not isinstance(name, str):
+            raise RejectedError(Reason.ISSUER_MISSING, 'the token has no "iss" claim')
+        found = self._by_name.get(name)
         if found is None:
             raise RejectedError(Reason.ISSUER_UNKNOWN, "the token's issuer is not one that is trusted here")
         return found

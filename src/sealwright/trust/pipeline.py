@@ -10,12 +10,14 @@ Only the key of step 5 may have to be waited for, so ``before_key`` and ``after_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import compact
 from sealwright.jose.claims import check_scopes
 from sealwright.jose.compact import UnverifiedJWS
+from sealwright.jose.header import Header
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.verification import check_signature
@@ -24,7 +26,7 @@ from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.revocation import RevocationList
 
-_KEY_TYPES = (PublicJWK, SecretJWK)
+_TOKEN_TYPES, _KEY_TYPES = (str, bytes), (PublicJWK, SecretJWK)
 
 
 @dataclass(slots=True)
@@ -36,6 +38,15 @@ class Trail:
     key: VerificationKey | None = None
 
 
+class Unproven(NamedTuple):
+    """A token between the two halves: whose it says that it is, and nothing proven."""
+
+    issuer: TrustedIssuer
+    header: Header
+    token: UnverifiedJWS
+    claims: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """Stateless. Everything here raises RejectedError or UnavailableError."""
@@ -44,42 +55,45 @@ class Pipeline:
     revocation: RevocationList | None
     clock: Clock
 
-    def verify(self, token: str | bytes, trail: Trail, scopes: frozenset[str]) -> Verified:
-        issuer, unverified = self.before_key(token, trail)
-        return self.after_key(issuer, unverified, issuer.source.find(unverified.header.key_id), trail, scopes)
+    def verify(self, token: str | bytes, scopes: frozenset[str], trail: Trail | None = None) -> Verified:
+        seen = self.before_key(token, trail)
+        return self.after_key(seen, seen.issuer.source.find(seen.header.key_id), scopes, trail)
 
-    def before_key(self, token: str | bytes, trail: Trail) -> tuple[TrustedIssuer, UnverifiedJWS]:
-        if not isinstance(token, str | bytes):
+    def before_key(self, token: str | bytes, trail: Trail | None) -> Unproven:
+        if not isinstance(token, _TOKEN_TYPES):
             token = _blank(token)
         unverified = compact.parse(token, max_bytes=self.issuers.maximum_token_bytes)  # 1
-        if not unverified.header.b64:
+        header = unverified.header
+        if not header.b64:
             raise RejectedError(Reason.HEADER_CRITICAL, "claims are always encoded (RFC 7797 §7)")
-        issuer = trail.issuer = self.issuers.match(unverified)  # 2
+        claims = unverified.unverified_claims()
+        issuer = self.issuers.match(claims)  # 2
+        if trail is not None:
+            trail.issuer = issuer
         if len(token) > issuer.policy.maximum_token_bytes:  # 1 again, with the issuer's own limit
             raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
-        issuer.check_header(unverified.header)  # 3
+        issuer.check_header(header)  # 3
         if self.revocation is not None:
-            self._check_revoked(issuer, unverified.header.key_id)  # 4
-        return issuer, unverified
+            self._check_revoked(issuer, header.key_id)  # 4
+        return Unproven(issuer, header, unverified, claims)
 
-    def after_key(
-        self,
-        issuer: TrustedIssuer,
-        unverified: UnverifiedJWS,
-        key: VerificationKey,
-        trail: Trail,
-        scopes: frozenset[str],
-    ) -> Verified:
+    def after_key(self, seen: Unproven, key: VerificationKey, scopes: frozenset[str], trail: Trail | None) -> Verified:
+        issuer, header, unverified, claims = seen
         if not isinstance(key, _KEY_TYPES):
             raise TypeError("a key source answered with something that is no verification key")
-        trail.key = key
-        if unverified.header.key_id is None:
+        if trail is not None:
+            trail.key = key
+        bound = issuer.bind(key)  # 5
+        if trail is not None:
+            trail.key = bound
+        if header.key_id is None:
             self._check_revoked(issuer, key.key_id)  # 4, for a token that named no key
-        trail.key = bound = issuer.bind(key)  # 5
-        check_signature(unverified, bound)  # 6
-        claims = unverified.unverified_claims()  # verified by now
+        if bound.has_limits:
+            bound.check_usable(self.clock.now())
+        check_signature(unverified, bound)  # 6; the claims are its signer's from here on
         issuer.policy.rules.check(claims, self.clock.now())  # 7
-        check_scopes(claims, scopes)  # 8
+        if scopes:
+            check_scopes(claims, scopes)  # 8
         return Verified(issuer.name_in(claims), bound.key_id, _name(bound), claims)
 
     def _check_revoked(self, issuer: TrustedIssuer, key_id: str | None) -> None:

@@ -18,6 +18,7 @@ from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.policy import Ignore, Rules, VerificationPolicy
 from sealwright.trust.revocation import RevocationList
+from sealwright.trust.shortcut import Shortcut
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
 
@@ -54,6 +55,7 @@ class Verifier:
             raise _wrong("with several issuers, each brings its own policy and keys")
         trusted = issuers or [_only(issuer, audience, keys, rules)]
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
+        self._shortcut = Shortcut(self._pipeline)
         self._observer = observer
 
     def verify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
@@ -61,7 +63,7 @@ class Verifier:
         if self._observer is not None:
             return _opened(self.decide(token, scopes=scopes))
         try:  # the same, without building what nobody observes
-            return self._pipeline.verify(token, Trail(), scopes)
+            return (None if scopes else self._shortcut.verify(token)) or self._pipeline.verify(token, scopes)
         except RejectedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
@@ -75,7 +77,7 @@ class Verifier:
         """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had."""
         trail = self._trail()
         try:
-            decision = Decision("accepted", self._pipeline.verify(token, trail, scopes))
+            decision = Decision("accepted", self._pipeline.verify(token, scopes, trail))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             decision = _refused(error)
         self._observe(decision, trail)
@@ -85,9 +87,9 @@ class Verifier:
         """``decide`` for an event loop: known keys are found at once, others are awaited."""
         trail = self._trail()
         try:
-            issuer, unverified = self._pipeline.before_key(token, trail)
-            key = await issuer.source.afind(unverified.header.key_id)
-            decision = Decision("accepted", self._pipeline.after_key(issuer, unverified, key, trail, scopes))
+            seen = self._pipeline.before_key(token, trail)
+            key = await seen.issuer.source.afind(seen.header.key_id)
+            decision = Decision("accepted", self._pipeline.after_key(seen, key, scopes, trail))
         except Exception as error:  # noqa: BLE001 - as in decide
             decision = _refused(error)
         self._observe(decision, trail)

@@ -1,0 +1,64 @@
+"""Shortcut: the ordinary token in few steps. What it accepts, Pipeline would; the rest Pipeline decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealwright.errors import Reason, RejectedError
+from sealwright.jose.base64url import decode
+from sealwright.jose.compact import UnverifiedJWS
+from sealwright.jose.header import remembered
+from sealwright.jose.strict_json import parse_object
+from sealwright.trust.decision import Verified
+from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.pipeline import Pipeline, Unproven
+
+_NO_SCOPES: frozenset[str] = frozenset()
+
+
+class Shortcut:
+    """The checks are those of ``Pipeline``, which has each of them explained and in its own function.
+
+    They are written out here because a call costs as much as a check, and all of them together as much as an HMAC.
+    A property test holds the two side by side.
+    """
+
+    __slots__ = ("_by_name", "_maximum_bytes", "_now", "_pipeline")
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._now = pipeline.clock.now
+        self._maximum_bytes = pipeline.issuers.maximum_token_bytes
+        # With several issuers each has a limit of its own, and revocations are looked up by steps: not ordinary.
+        ordinary = pipeline.revocation is None and len(list(pipeline.issuers)) == 1
+        self._by_name: Mapping[str, TrustedIssuer] = {
+            one.policy.issuer: one for one in pipeline.issuers if ordinary and isinstance(one.policy.issuer, str)
+        }
+
+    def verify(self, token: Any) -> Verified | None:
+        """None for a token that Pipeline should look at. Raises what ``Pipeline.verify`` raises."""
+        try:
+            if len(token) > self._maximum_bytes:
+                return None
+            signing_input, segment = token.encode().rsplit(b".", 1)
+            protected, payload = signing_input.split(b".", 2)
+            header = remembered(protected)
+            claims = parse_object(decode(payload))
+            signature = decode(segment)
+            issuer = self._by_name[claims["iss"]]
+        except (RejectedError, LookupError, ValueError, TypeError, AttributeError):
+            return None
+        policy, algorithm = issuer.policy, header.algorithm
+        if algorithm not in policy.algorithms or header.key_id is None or not header.b64:
+            return None
+        if policy.typ is not None and policy.typ != header.type:
+            return None
+        key = issuer.source.find(header.key_id)
+        if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
+            token = UnverifiedJWS(header, signing_input, signature, payload)
+            return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, _NO_SCOPES, None)
+        if not key.verify(signature, signing_input):
+            raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
+        policy.rules.check(claims, self._now())
+        return Verified(claims["iss"], key.key_id, key.algorithm.name, claims)
