@@ -24,7 +24,7 @@ from mutation import json_mutator
 
 WARM_UP = 0.25  # the share of the time or of the runs after which memory must no longer grow
 _BYTES = {"base64url", "compact", "verify", "verify_parts", "key_file_public", "key_file_private"}  # no JSON at the top
-_KEPT = 8
+_KEPT = 3
 
 
 def main() -> None:

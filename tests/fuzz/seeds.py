@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -80,6 +81,7 @@ TRUSTED_INPUTS = frozenset(token.rpartition(b".")[0] for token in SIGNED)
 SEPARATOR = b"\n\n"  # between header, payload and signature in the inputs of ``verify_parts``
 
 
+@cache
 def corpora() -> dict[str, list[bytes]]:
     """The first inputs of each target, by its name."""
     signers = [sw.PrivateJWK.generate(name) for name, row in ALGORITHMS.items() if not row.symmetric]
@@ -124,9 +126,9 @@ def _json_forms() -> list[bytes]:
 
 def _public_files(key: sw.PublicJWK) -> list[bytes]:
     native = KEY_TYPES[key.members["kty"]].load_public(key.members)
-    forms = [(encoding, PublicFormat.SubjectPublicKeyInfo) for encoding in (Encoding.PEM, Encoding.DER)]
+    forms: list[Any] = [(encoding, PublicFormat.SubjectPublicKeyInfo) for encoding in (Encoding.PEM, Encoding.DER)]
     forms += [(Encoding.OpenSSH, PublicFormat.OpenSSH), (Encoding.PEM, PublicFormat.PKCS1)]
-    return _written(native.public_bytes, [form for form in forms])
+    return _written(native.public_bytes, forms)
 
 
 def _private_files(key: sw.PrivateJWK) -> list[bytes]:
