@@ -1,14 +1,15 @@
 # Sealwright: every command that a person or CI needs. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test check map soak fuzz bench lock clean
+.PHONY: help up test check map soak properties fuzz bench lock clean
 
 PORT ?= 8700
+SECONDS ?= 60
 SEALWRIGHT_HOME ?= ./sealwright-data
 BIN := .venv/bin
 SOURCES := pyproject.toml scripts/install.sh requirements-installer.lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/installed-service ## run Sealwright here until Ctrl-C (PORT, SEALWRIGHT_HOME)
 	@SEALWRIGHT_PORT=$(PORT) SEALWRIGHT_HOME="$(SEALWRIGHT_HOME)" exec $(BIN)/sealwright up
@@ -32,8 +33,11 @@ soak: .venv/installed-dev ## the long campaigns: kills and races, at most 75 min
 	@scripts/system-tools.sh
 	@$(BIN)/python -m pytest -m soak -n 2 --dist loadfile
 
-fuzz: .venv/installed-dev ## every property test with two hundred times the examples
+properties: .venv/installed-dev ## every property test with two hundred times the examples
 	@$(BIN)/python -m pytest --hypothesis-profile=long -m hypothesis -n 2 tests
+
+fuzz: .venv/installed-dev ## made-up input for every parser, guided by coverage (SECONDS for each)
+	@$(BIN)/python tests/fuzz/campaign.py --seconds $(SECONDS)
 
 bench: .venv/installed-bench ## signing and verifying beside the raw primitive and the peers (ONLY=ES256)
 	@$(BIN)/python -m benchmarks $(ONLY)

@@ -13,4 +13,4 @@ settings.register_profile("usual", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("usual")
 settings.register_profile(
     "long", parent=settings.get_profile("usual"), max_examples=20_000, derandomize=False
-)  # make fuzz
+)  # make properties

@@ -69,6 +69,11 @@ def test_brackets_inside_of_texts_are_not_depth() -> None:
     assert strict_json.parse_object(text) == {"a": value}
 
 
+def test_the_depth_of_a_text_that_is_never_closed_is_counted_in_linear_time(refused: Any) -> None:
+    opened = b'{"a":[' + b"[]," * 40 + b'"' + b'\\"' * 500_000  # took hours while the time was quadratic
+    refused("json.malformed", strict_json.parse_object, opened)
+
+
 def test_depth_up_to_the_limit_and_many_siblings_are_fine() -> None:
     assert strict_json.parse_object(b'{"a":' * 32 + b"1" + b"}" * 32)
     assert strict_json.parse_object(b'{"a":[' + b"[]," * 200 + b"[]]}")

@@ -62,6 +62,17 @@ def test_private_members_in_a_public_key_are_refused_not_dropped(
     refused("key.not_public", sw.PublicJWK.from_dict, signers[alg].export_private_dict())
 
 
+@pytest.mark.parametrize("name", ["d", "priv", "k", "p", "oth"])
+def test_a_member_that_is_private_in_another_kind_of_key_never_becomes_public(
+    name: str, signers: dict[str, Any], refused: Any
+) -> None:
+    for alg in ("ML-DSA-44", "ES256", "Ed25519"):
+        whole = signers[alg].export_private_dict()
+        public = sw.PrivateJWK.from_dict({name: "AA", **whole}).public.to_dict()
+        assert name not in public
+        refused("key.not_public", sw.PublicJWK.from_dict, {**public, name: "AA"})
+
+
 def test_a_secret_is_never_a_public_key(signers: dict[str, Any], refused: Any) -> None:
     refused("key.not_public", sw.PublicJWK.from_dict, signers["HS256"].export_secret_dict())
 

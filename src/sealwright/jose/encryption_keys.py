@@ -16,7 +16,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.key_members import check_text, thumbprint
-from sealwright.jose.key_types import KEY_TYPES, guarded, member_bytes
+from sealwright.jose.key_types import KEY_TYPES, PRIVATE_MEMBERS, guarded, member_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class EncryptionJWK:
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
         """Read a public JWK. Raises RejectedError ``key.*``; a key that may sign is ``key.unsuitable``."""
         kind = KEY_TYPES[_check(members, secret=False)]
-        if any(name in members for name in kind.private):
+        if not PRIVATE_MEMBERS.isdisjoint(members):
             raise RejectedError(Reason.KEY_NOT_PUBLIC, "a public key was expected and this one has private members")
         return cls(guarded(kind.load_public, members), members)
 
@@ -121,7 +121,7 @@ class DecryptionJWK(_Unshowable):
         """Read a private JWK. Raises RejectedError ``key.*``; halves that do not match are ``key.malformed``."""
         kind = KEY_TYPES[_check(members, secret=False)]
         native = guarded(kind.load_private, members)
-        return cls(native, {name: v for name, v in members.items() if name not in (*kind.private, "key_ops")})
+        return cls(native, {name: v for name, v in members.items() if name not in (*PRIVATE_MEMBERS, "key_ops")})
 
     def check_content(self, enc: str) -> None:
         """Every content algorithm goes with a private key."""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
 from sealwright.jose.key_members import check_asymmetric, check_usable, curve_of, limits_of, row_of, thumbprint
-from sealwright.jose.key_types import KEY_TYPES, KeyType, guarded
+from sealwright.jose.key_types import KEY_TYPES, PRIVATE_MEMBERS, KeyType, guarded
 from sealwright.jose.primitives import Hasher, Sign, Verify
 from sealwright.jose.unshowable import Unshowable
 
@@ -38,7 +38,7 @@ class PublicJWK:
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
         """Read a public JWK. Raises RejectedError ``key.*``; private members are refused, not dropped."""
         kind = check_asymmetric(members, _FOR_PUBLIC)
-        if any(name in members for name in kind.private):
+        if not PRIVATE_MEMBERS.isdisjoint(members):
             raise RejectedError(Reason.KEY_NOT_PUBLIC, "a public key was expected and this one has private members")
         row = row_of(members, kind)
         return cls(guarded(kind.load_public, members), members, row)
@@ -141,7 +141,7 @@ class PrivateJWK(Unshowable):
         computed = kind.public_members(native.public_key())
         if any(members.get(name) != value for name, value in computed.items()):
             raise RejectedError(Reason.KEY_MALFORMED, "the private and the public half do not belong together")
-        kept = {name: value for name, value in members.items() if name not in (*kind.private, "key_ops")}
+        kept = {name: value for name, value in members.items() if name not in (*PRIVATE_MEMBERS, "key_ops")}
         return cls(native, _public_of(kind, native, row, members.get("kid"), kept))
 
     def hasher(self) -> Hasher | None:

@@ -195,6 +195,8 @@ _ROWS = (
 )  # fmt: skip
 
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType({row.kty: row for row in _ROWS})
+# Of any kind of key: a name that is private for one is never public in another, whatever it may hold there.
+PRIVATE_MEMBERS = frozenset({"k"}).union(*(row.private for row in _ROWS))
 
 
 def kind_of(native: Any) -> KeyType:

@@ -23,7 +23,9 @@ else:
 
 MAX_DEPTH = 32
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A text that is never closed matches up to its end: were it tried again from each of its escaped quotes, the time would
+# grow with the square of the size. The decoder refuses such a text later.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
 _SPACE = " \t\n\r"

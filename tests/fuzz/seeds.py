@@ -1,0 +1,147 @@
+"""What each target begins with: tokens, headers, keys and sets, made here at run time; and the words of JOSE."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+import sealwright as sw
+from sealwright.jose import base64url
+from sealwright.jose.algorithms import ALGORITHMS
+from sealwright.jose.json_forms import sign_flattened, sign_general
+from sealwright.jose.key_types import KEY_TYPES
+
+NOW = 1_700_000_000.0
+AUDIENCE = "orders"
+ES_ISSUER, HS_ISSUER = "https://es.example", "https://hs.example"
+
+WORDS = (
+    *ALGORITHMS,
+    *("none", "RSA", "EC", "OKP", "AKP", "oct", "P-256", "P-384", "P-521", "secp256k1", "X25519"),
+    *("alg", "kid", "typ", "cty", "crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc"),
+    *("kty", "crv", "use", "key_ops", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi", "oth", "k", "pub", "priv"),
+    *("keys", "sig", "sign", "verify", "payload", "signatures", "protected", "header", "signature"),
+    *("iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", ES_ISSUER, HS_ISSUER, AUDIENCE),
+    *("true", "false", "null", "NaN", "Infinity", "1e400", "-0.0", "\\ud800", "\\u0061", "\\u0000", "\ufeff"),
+    *("-----BEGIN ", "-----END ", "PUBLIC KEY-----", "PRIVATE KEY-----", "ssh-ed25519 ", "\x00", ".", '"', "\\", "\n"),
+)
+
+
+def _fixed_es256() -> sw.PrivateJWK:
+    """The same key in the campaign and in each of its processes: what the verifier trusts is known beforehand."""
+    numbers = ec.derive_private_key(0x5EA1_0000_F00D, ec.SECP256R1()).private_numbers()
+    named = {"x": numbers.public_numbers.x, "y": numbers.public_numbers.y, "d": numbers.private_value}
+    members = {name: base64url.encode_text(number.to_bytes(32, "big")) for name, number in named.items()}
+    return sw.PrivateJWK.from_dict({"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "es", **members})
+
+
+ES_KEY = _fixed_es256()
+HS_KEY = sw.SecretJWK.from_dict(
+    {"kty": "oct", "alg": "HS256", "kid": "hs", "k": base64url.encode_text(bytes(range(32)))}
+)
+
+
+def claims(issuer: str, **more: Any) -> dict[str, Any]:
+    return {"iss": issuer, "aud": AUDIENCE, "exp": int(NOW) + 900, "iat": int(NOW), "sub": "alice", **more}
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+PAYLOADS = [
+    _compact(claims(ES_ISSUER, nbf=int(NOW), scope="read write", jti="1")),
+    _compact(claims(HS_ISSUER, aud=["other", AUDIENCE])),
+    _compact(claims(HS_ISSUER, nested={"a": [1, 2.5, None, True, "\u00e9\\u"]})),
+]
+HEADERS = [
+    b'{"alg":"HS256"}',
+    b'{"alg":"HS256","typ":"JWT","kid":"hs"}',
+    b'{"alg":"ES256","typ":"at+jwt","kid":"es","cty":"x"}',
+    b'{"alg":"HS256","crit":["exp"],"exp":1}',
+    b'{"alg":"HS256","b64":false,"crit":["b64"]}',
+    b'{"alg":"HS256","jwk":{"kty":"oct","k":"AA"},"x5c":["AA"],"jku":"https://a.example"}',
+]
+SIGNED = [
+    *(sw.sign(payload, key, typ="JWT").encode() for payload in PAYLOADS for key in (ES_KEY, HS_KEY)),
+    sw.sign(b"no JSON", HS_KEY).encode(),
+]
+TRUSTED_INPUTS = frozenset(token.rpartition(b".")[0] for token in SIGNED)
+SEPARATOR = b"\n\n"  # between header, payload and signature in the inputs of ``verify_parts``
+
+
+@cache
+def corpora() -> dict[str, list[bytes]]:
+    """The first inputs of each target, by its name."""
+    signers = [sw.PrivateJWK.generate(name) for name, row in ALGORITHMS.items() if not row.symmetric]
+    public = [key.public.to_dict() for key in signers]
+    bare = [{name: value for name, value in one.items() if name not in ("alg", "kid", "use")} for one in public]
+    documents = [_compact(one) for one in (*public, *bare)]
+    sets = [{"keys": public[:2]}, {"keys": [*bare, *public]}, {"keys": [public[0], 1, public[0], {"kty": "oct"}]}]
+    return {
+        "base64url": [b"", b"YQ", b"YWI", b"YWJj", b"-_-_", b"YR", b"YQ==", HS_KEY.sign(b"")],
+        "strict_json": [*HEADERS, *PAYLOADS, documents[0], b'{"a":' + b"[" * 31 + b"]" * 31 + b"}", b'{"a":1,"a":1}'],
+        "header": HEADERS,
+        "compact": SIGNED,
+        "public_jwk": documents,
+        "private_jwk": [_compact(key.export_private_dict()) for key in signers],
+        "secret_jwk": [_compact(sw.SecretJWK.generate(f"HS{n}").export_secret_dict()) for n in (256, 384, 512)],
+        "jwk_set": [_compact(one) for one in sets],
+        "json_forms": _json_forms(),
+        "key_file_public": [data for key in signers for data in _public_files(key.public)],
+        "key_file_private": [data for key in signers for data in _private_files(key)],
+        "verify": SIGNED,
+        "verify_parts": [_parts(token) for token in SIGNED],
+        "signed_header": HEADERS,
+        "signed_claims": PAYLOADS,
+        "planted": HEADERS,
+    }
+
+
+def dictionary() -> str:
+    """The words in libFuzzer's format."""
+    return "".join('"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n' for word in WORDS)
+
+
+def _parts(token: bytes) -> bytes:
+    return SEPARATOR.join(base64url.decode(segment) for segment in token.split(b"."))
+
+
+def _json_forms() -> list[bytes]:
+    texts = [sign_flattened(b"{}", HS_KEY, unprotected={"note": "x"}), sign_general(b"{}", [ES_KEY, HS_KEY])]
+    texts += [sign_flattened(b"text", HS_KEY, b64=False), sign_general(b"{}", [HS_KEY], detached=True)]
+    return [text.encode() for text in texts]
+
+
+def _public_files(key: sw.PublicJWK) -> list[bytes]:
+    native = KEY_TYPES[key.members["kty"]].load_public(key.members)
+    forms: list[Any] = [(encoding, PublicFormat.SubjectPublicKeyInfo) for encoding in (Encoding.PEM, Encoding.DER)]
+    forms += [(Encoding.OpenSSH, PublicFormat.OpenSSH), (Encoding.PEM, PublicFormat.PKCS1)]
+    return _written(native.public_bytes, forms)
+
+
+def _private_files(key: sw.PrivateJWK) -> list[bytes]:
+    native = KEY_TYPES[key.algorithm.kty].load_private(key.export_private_dict())
+    kinds = (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH)
+    forms = [(encoding, kind, NoEncryption()) for encoding in (Encoding.PEM, Encoding.DER) for kind in kinds]
+    return _written(native.private_bytes, [*forms, (Encoding.PEM, kinds[0], BestAvailableEncryption(b"long enough"))])
+
+
+def _written(write: Any, forms: list[Any]) -> list[bytes]:
+    """The forms that this kind of key has."""
+    found = []
+    for form in forms:
+        with contextlib.suppress(ValueError, TypeError, NotImplementedError):
+            found.append(write(*form))
+    return found

@@ -1,0 +1,231 @@
+"""One function for each parser: it raises for any error but ours, and for an answer that cannot be right."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import seeds
+
+import sealwright as sw
+from sealwright.clock import ManualClock
+from sealwright.errors import SealwrightError
+from sealwright.jose import base64url, compact, json_forms, strict_json
+from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.jose.header import Header
+from sealwright.trust.sources.shared_secret import SharedSecret
+from sealwright.trust.sources.static import StaticKeys
+
+Target = Callable[[bytes], None]
+
+_CANONICAL = re.compile(
+    rb"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?"  # RFC 4648 §3.5
+)
+
+
+def _issuer(name: str, algorithm: str, source: Any) -> sw.TrustedIssuer:
+    policy = sw.VerificationPolicy(issuer=name, audience=seeds.AUDIENCE, algorithms=frozenset({algorithm}))
+    return sw.TrustedIssuer(policy, source)
+
+
+_VERIFIER = sw.Verifier(
+    issuers=[
+        _issuer(seeds.ES_ISSUER, "ES256", StaticKeys(seeds.ES_KEY.public)),
+        _issuer(seeds.HS_ISSUER, "HS256", SharedSecret(seeds.HS_KEY)),
+    ],
+    clock=ManualClock(seeds.NOW),
+)
+
+
+def _result(read: Callable[..., Any], *arguments: Any) -> Any:
+    """What was read, or None where it was refused in our own words."""
+    try:
+        return read(*arguments)
+    except SealwrightError:
+        return None
+
+
+def base64url_decode(data: bytes) -> None:
+    decoded = _result(base64url.decode, data)
+    assert (decoded is not None) == (_CANONICAL.fullmatch(data) is not None)
+    assert decoded is None or base64url.encode(decoded) == data
+
+
+def strict_json_object(data: bytes) -> None:
+    value = _result(strict_json.parse_object, data)
+    if value is None:
+        return
+    text = data.decode("utf-8")
+    assert repr(json.loads(text)) == repr(value) == repr(strict_json.parse_thoroughly(data))
+    named: list[int] = []
+    json.loads(text, object_pairs_hook=lambda pairs: (named.append(len(pairs)), dict(pairs))[1])
+    assert _members_and_depth(value) == (sum(named), True)
+    assert repr(strict_json.parse_object(strict_json.encode_thoroughly(value))) == repr(value)
+    assert repr(strict_json.parse_object(strict_json.encode_object(value))) == repr(value)
+
+
+def _members_and_depth(value: Any) -> tuple[int, bool]:
+    """How many members there are in all, and whether none of them lies deeper than is allowed."""
+    count, deepest, open_ = 0, 0, [(value, 1)]
+    while open_:
+        one, depth = open_.pop()
+        if isinstance(one, dict | list):
+            deepest = max(deepest, depth)
+            count += len(one) if isinstance(one, dict) else 0
+            open_.extend((inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one))
+    return count, deepest <= strict_json.MAX_DEPTH
+
+
+def header(data: bytes) -> None:
+    read = _result(Header.parse, base64url.encode(data))
+    assert read is None or read.algorithm == json.loads(data)["alg"]
+    _result(Header.parse, data)
+
+
+def compact_token(data: bytes) -> None:
+    token = _result(compact.parse, data)
+    if token is not None:
+        assert token.signing_input + b"." + base64url.encode(token.signature) == data
+        _result(token.unverified_claims)
+        payload = _result(token.unverified_payload)  # decoded only now: the signature comes first
+        assert payload is None or compact.parse(data.decode("ascii")).signing_input == token.signing_input
+
+
+def public_jwk(data: bytes) -> None:
+    members = _result(strict_json.parse_object, data)
+    key = None if members is None else _result(sw.PublicJWK.from_dict, members)
+    if key is not None:
+        _check_public(key)
+
+
+def _check_public(key: sw.PublicJWK) -> None:
+    assert sw.PublicJWK.from_dict(key.to_dict()) == key
+    assert len(key.thumbprint()) == 43
+    assert not {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} & key.members.keys()
+    bound = _result(key.bound_to, ASYMMETRIC)
+    if bound is not None:
+        assert not any(bound.verify(forged, b"x") for forged in (b"", bytes(64), b"\x01" * 64, bytes(256)))
+
+
+def private_jwk(data: bytes) -> None:
+    members = _result(strict_json.parse_object, data)
+    key = None if members is None else _result(sw.PrivateJWK.from_dict, members)
+    if key is not None:
+        _check_private(key)
+
+
+def _check_private(key: sw.PrivateJWK) -> None:
+    assert sw.PrivateJWK.from_dict(key.export_private_dict()).public == key.public
+    assert key.public.verify(key.sign(b"x"), b"x")
+    _check_public(key.public)
+
+
+def secret_jwk(data: bytes) -> None:
+    members = _result(strict_json.parse_object, data)
+    key = None if members is None else _result(sw.SecretJWK.from_dict, members)
+    if key is not None:
+        assert sw.SecretJWK.from_dict(key.export_secret_dict()).verify(key.sign(b"x"), b"x")
+
+
+def jwk_set(data: bytes) -> None:
+    keys = _result(sw.JWKSet.from_json, data)
+    if keys is not None:
+        assert len(keys) + len(keys.unusable) == len(json.loads(data)["keys"])
+        assert len(sw.JWKSet.from_dict(keys.to_dict())) == len(keys)
+        for key in keys.bound_to(ASYMMETRIC):
+            found = _result(keys.find, key.key_id)
+            assert found is None or found.key_id == key.key_id
+
+
+def json_form(data: bytes) -> None:
+    parsed = _result(json_forms.parse, data)
+    if parsed is not None:
+        members = json.loads(data)
+        assert len(parsed.signatures) == len(members.get("signatures", [members]))
+        assert (parsed.payload is None) == (members.get("payload") is None)
+        for one in parsed.signatures:
+            assert isinstance(one, json_forms.UnverifiedSignature | SealwrightError)
+
+
+def verify(token: bytes) -> None:
+    decision = _VERIFIER.decide(token)
+    assert decision.outcome != "undecided", "the verifier hid an unforeseen error"
+    assert not decision.accepted or token.rpartition(b".")[0] in seeds.TRUSTED_INPUTS, "forged"
+    assert decision.to_dict()["outcome"] == decision.outcome
+
+
+def verify_parts(data: bytes) -> None:
+    verify(b".".join(base64url.encode(part) for part in data.split(seeds.SEPARATOR, 2)))
+
+
+def _decide_signed(head: bytes, payload: bytes) -> bool:
+    signing_input = base64url.encode(head) + b"." + base64url.encode(payload)
+    decision = _VERIFIER.decide(signing_input + b"." + base64url.encode(seeds.HS_KEY.sign(signing_input)))
+    assert decision.outcome != "undecided", "the verifier hid an unforeseen error"
+    return decision.accepted
+
+
+def signed_header(data: bytes) -> None:
+    if _decide_signed(data, seeds.PAYLOADS[1]):
+        members = json.loads(data)
+        assert members["alg"] == "HS256"
+        assert members.get("kid", "hs") == "hs"
+        assert members.get("crit", ["b64"]) == ["b64"]
+        assert members.get("b64", True) is True
+
+
+def signed_claims(data: bytes) -> None:
+    if _decide_signed(b'{"alg":"HS256","kid":"hs"}', data):
+        claims = json.loads(data)
+        audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        assert claims["iss"] == seeds.HS_ISSUER
+        assert seeds.AUDIENCE in audience
+        assert claims["exp"] > seeds.NOW - 60
+        assert max(claims.get("nbf", 0), claims.get("iat", 0)) <= seeds.NOW + 60
+
+
+TARGETS: dict[str, Target] = {
+    "base64url": base64url_decode,
+    "strict_json": strict_json_object,
+    "header": header,
+    "compact": compact_token,
+    "public_jwk": public_jwk,
+    "private_jwk": private_jwk,
+    "secret_jwk": secret_jwk,
+    "jwk_set": jwk_set,
+    "json_forms": json_form,
+    "verify": verify,
+    "verify_parts": verify_parts,
+    "signed_header": signed_header,
+    "signed_claims": signed_claims,
+}
+
+if importlib.util.find_spec("sealwright.jose.key_formats"):
+    from sealwright.jose import key_formats
+
+    def key_file_public(data: bytes) -> None:
+        key = _result(key_formats.read_public, data)
+        if key is not None:
+            _check_public(key)
+
+    def key_file_private(data: bytes) -> None:
+        key = _result(lambda: key_formats.read_private(data, alg="RS256")) or _result(
+            lambda: key_formats.read_private(data, alg=None)
+        )
+        if key is not None:
+            _check_private(key)
+
+    TARGETS |= {"key_file_public": key_file_public, "key_file_private": key_file_private}
+
+
+def _planted(data: bytes) -> None:
+    """Not one of the parsers: a fault of the kind that is looked for, which shows that the campaign sees it."""
+    members = _result(strict_json.parse_object, data)
+    if members is not None:
+        members.get("alg", "").upper()
+
+
+PLANTED: dict[str, Target] = {"planted": _planted}
