@@ -6,7 +6,7 @@ from typing import Any
 
 import sealwright as sw
 from benchmarks.contestants import OBSERVED, OURS, Contestant, Sign, Verify, cannot
-from benchmarks.work import AUDIENCE, ISSUER, Work
+from benchmarks.work import AUDIENCE, ISSUER, TOKEN_ID, Work
 from sealwright.events import Observer
 from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES
 from sealwright.trust.key_source import KeySource
@@ -45,8 +45,8 @@ def _observed(work: Work) -> Verify:
 
 
 def signing(work: Work) -> Sign:
-    custom, key = work.custom, work.key
-    return lambda: sw.sign_claims(custom, key, issuer=ISSUER, audience=AUDIENCE, lifetime_s=900)
+    claims, key = {**work.custom, "jti": TOKEN_ID}, work.key
+    return lambda: sw.sign_claims(claims, key, issuer=ISSUER, audience=AUDIENCE, lifetime_s=900)
 
 
 CONTESTANTS = (

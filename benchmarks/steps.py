@@ -11,10 +11,10 @@ from benchmarks.measuring import Call, medians
 from benchmarks.ours import key_source, signing, verifier
 from benchmarks.raw import signing as raw_signing
 from benchmarks.raw import verifying as raw_verifying
-from benchmarks.work import AUDIENCE, ISSUER, Work
+from benchmarks.work import AUDIENCE, ISSUER, TOKEN_ID, Work
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.jose import base64url, compact, header, strict_json
-from sealwright.profiles.claims_token import claims_payload, new_token_id
+from sealwright.profiles.claims_token import claims_payload
 from sealwright.trust.policy import VerificationPolicy
 
 WHOLE, REST = "the whole call", "between the steps"
@@ -65,11 +65,10 @@ def _sign_steps(work: Work) -> dict[str, Call]:
     key, whole = work.key, signing(work)
     token = whole()
     parsed, row = compact.parse(token), key.algorithm
-    fixed = {"issuer": ISSUER, "audience": AUDIENCE, "lifetime_s": 900, "token_id": new_token_id()}
+    fixed = {"issuer": ISSUER, "audience": AUDIENCE, "lifetime_s": 900}
     return {
         "clock": SYSTEM_CLOCK.now,
-        "token id": new_token_id,
-        "claims and JSON": partial(claims_payload, work.custom, now=SYSTEM_CLOCK.now(), **fixed),
+        "claims and JSON": partial(claims_payload, {**work.custom, "jti": TOKEN_ID}, now=SYSTEM_CLOCK.now(), **fixed),
         "header": partial(header.encode, row.name, key.key_id, "JWT", True),
         "base64url of the payload": partial(base64url.encode, parsed.unverified_payload()),
         "signature": partial(key.sign, parsed.signing_input),

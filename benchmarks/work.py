@@ -14,6 +14,7 @@ import sealwright as sw
 from sealwright.jose import base64url
 
 ISSUER, AUDIENCE = "https://id.example", "orders"
+TOKEN_ID = "0123456789abcdef0123456789abcdef"
 ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "HS256")
 CUSTOM = {"sub": "alice", "scope": "read write", "name": "Alice", "tenant": "t1", "roles": ["a", "b"]}
 Key = sw.PrivateJWK | sw.SecretJWK
@@ -50,9 +51,9 @@ class Work:
         return sw.sign(payload, key or self.key, typ="JWT")
 
     def claims_to_sign(self) -> dict[str, Any]:
-        """The 10 claims to sign. Peers get them ready; ours makes jti, iat and exp at each call, as it always does."""
+        """The claims to sign. Peers get them ready; ours makes iat and exp at each call, as it always does."""
         now = int(time.time())
-        times = {"iat": now, "exp": now + 900, "jti": "0123456789abcdef0123456789abcdef"}
+        times = {"iat": now, "exp": now + 900, "jti": TOKEN_ID}
         return {**self.custom, "iss": ISSUER, "aud": AUDIENCE, **times}
 
     def public_members(self) -> list[dict[str, Any]]:
