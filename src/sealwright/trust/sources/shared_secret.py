@@ -21,14 +21,14 @@ class SharedSecret:
         self.algorithms = frozenset(secret.algorithm.name for secret in secrets)
 
     def find(self, key_id: str | None) -> VerificationKey:
+        found = self._by_id.get(key_id)
+        if found is not None:
+            return found
         if self._only is not None and (key_id is None or self._only.key_id is None):
             return self._only
         if key_id is None:
             raise RejectedError(Reason.KEY_ID_MISSING, "the token names no key and there are several to choose from")
-        found = self._by_id.get(key_id)
-        if found is None:
-            raise RejectedError(Reason.KEY_NOT_FOUND, "no key with the token's kid is known")
-        return found
+        raise RejectedError(Reason.KEY_NOT_FOUND, "no key with the token's kid is known")
 
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
