@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sealwright.errors import Reason, RejectedError
@@ -54,6 +55,19 @@ def read_bytes(source: str) -> bytes:
 def read_token(source: str) -> bytes:
     """A token from a file or standard input, without the white space around it."""
     return read_bytes(source).strip()
+
+
+def check_one_stdin(*sources: str | None) -> None:
+    """Raises RejectedError ``request.malformed`` when standard input would have to be two things."""
+    if sources.count("-") > 1:
+        raise RejectedError(Reason.REQUEST_MALFORMED, "standard input can be one thing only: give the others as files")
+
+
+def printable(text: str | None) -> str:
+    """Text of strangers for a terminal: control characters are written as JSON writes them."""
+    if text is None:
+        return "-"
+    return escape(text if text.isprintable() else json.dumps(text))
 
 
 def read_claims(text: str) -> dict[str, Any]:
