@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from sealwright.cli.options import DEFAULT, Home, Issuer, Json, print_json, read_bytes, read_claims, read_seconds
+from sealwright.cli.options import (
+    DEFAULT,
+    Home,
+    Issuer,
+    Json,
+    leave_out,
+    print_json,
+    read_bytes,
+    read_claims,
+    read_seconds,
+)
 from sealwright.cli.session import open_calls
 from sealwright.cli.sign_with_keys import Form, JwsOptions, KeyOptions, sign_with_keys
 from sealwright.errors import Reason, RejectedError
@@ -69,15 +79,16 @@ def sign(
     With --key, sign any bytes with keys from files, in every form of JWS; no data folder is touched.
     """
     if key:
-        if claims is not None or audience or lifetime or home is not None or issuer != DEFAULT:
-            raise _wrong("--key signs a --payload: leave out --claims, --audience, --lifetime, --issuer and --home")
+        why = "--key signs a --payload, and touches no data folder"
+        leave_out(why, claims=claims, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home)
         jws = JwsOptions(
             payload=payload, typ=typ, form=form, detached=detached, unencoded=unencoded, add_to=add_to, out=out
         )
         sign_with_keys(KeyOptions(files=key, algorithms=alg or (), password_file=password_file), jws, as_json=as_json)
         return
-    if form or detached or unencoded or alg or not (password_file is add_to is out is None):
-        raise _wrong("how to write a JWS and where to is chosen for keys from files: add --key FILE")
+    why = "these options are for keys from files, with --key FILE"
+    leave_out(why, alg=alg, password_file=password_file, form=form, detached=detached, unencoded=unencoded)
+    leave_out(why, add_to=add_to, out=out)
     if (claims is None) == (payload is None):
         raise _wrong("give either --claims with --audience, or --payload with --typ")
     with_claims = claims is not None

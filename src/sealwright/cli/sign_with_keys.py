@@ -45,8 +45,7 @@ class KeyOptions:
             raise _wrong("give --alg once for each --key, in their order, or not at all")
         password = read_password(self.password_file)
         return [
-            read_signing_key(file, alg=alg, password=password)
-            for file, alg in zip(self.files, algorithms, strict=True)
+            read_signing_key(file, alg=alg, password=password) for file, alg in zip(self.files, algorithms, strict=True)
         ]
 
 
