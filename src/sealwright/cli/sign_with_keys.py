@@ -40,7 +40,7 @@ class KeyOptions:
     password_file: str | None
 
     def read(self) -> list[FileKey]:
-        algorithms = self.algorithms or [None] * len(self.files)
+        algorithms: Sequence[str | None] = self.algorithms or [None] * len(self.files)
         if len(algorithms) != len(self.files):
             raise _wrong("give --alg once for each --key, in their order, or not at all")
         password = read_password(self.password_file)

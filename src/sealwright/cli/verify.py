@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from sealwright.cli.options import Home, Json, check_one_stdin, leave_out, print_json, read_bytes, read_token
-from sealwright.cli.session import open_calls
-from sealwright.cli.verify_lines import Decide, verify_lines
+from sealwright.cli.options import Home, Json, check_one_stdin, leave_out
+from sealwright.cli.verify_claims import Wanted, decide_lines, decide_one
+from sealwright.cli.verify_lines import verify_lines
 from sealwright.cli.verify_signatures import Proof, to_dict, verify_one
-from sealwright.errors import Reason, RejectedError
-from sealwright.jose.algorithms import ASYMMETRIC
-from sealwright.jose.jwk_set import JWKSet
-from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.key_source import KeySource
-from sealwright.trust.policy import VerificationPolicy
-from sealwright.trust.sources.remote import RemoteJWKSet
-from sealwright.trust.sources.static import StaticKeys
-from sealwright.trust.verifier import Verifier
 
 EXIT_CODES = {"accepted": 0, "rejected": 1, "undecided": 3}
 _SIGNATURES = "Signatures only: no claim is checked, no issuer, no audience and no expiry"
+_ONLY, _FOR_KEYS = "--keys proves signatures only", "these options are for signatures, with --keys FILE"
 
 
 def verify(
@@ -69,7 +57,7 @@ def verify(
     ] = False,
     out: Annotated[
         str | None,
-        typer.Option("--out", rich_help_panel=_SIGNATURES, help="Write the verified payload to a file, or -."),
+        typer.Option("--out", rich_help_panel=_SIGNATURES, help="Write the verified payload here; - for stdout."),
     ] = None,
     home: Home = None,
     as_json: Json = False,
@@ -84,72 +72,18 @@ def verify(
     """
     if lines is not None:
         leave_out("--lines reads its tokens from its own file", FILE=token != "-", content=content, out=out)
-    source = token if lines is None else lines
+    check_one_stdin(token if lines is None else lines, content, jwks, *(keys or ()))
     if keys:
-        why = "--keys proves signatures only"
-        leave_out(why, audience=audience, issuer=issuer, jwks=jwks, scope=scope, home=home)
-        check_one_stdin(source, content, *keys)
+        leave_out(_ONLY, audience=audience, issuer=issuer, jwks=jwks, scope=scope, home=home)
         proof = Proof.read(keys, algorithms=algorithm or (), policy=policy, signers=signer or (), hybrid=hybrid)
         if lines is None:
             outcome = verify_one(token, proof, content=content, out=out, as_json=as_json)
         else:
             outcome = verify_lines(lines, lambda text: to_dict(proof.decide(text)))
     else:
-        why = "these options are for signatures, with --keys FILE"
-        leave_out(why, content=content, policy=policy, signer=signer, hybrid=hybrid, out=out)
-        with _deciding(audience, issuer, jwks, algorithm, scope or [], home) as decide:
-            outcome = _decide_one(token, decide, as_json) if lines is None else verify_lines(lines, decide)
+        leave_out(_FOR_KEYS, content=content, policy=policy, signer=signer, hybrid=hybrid, out=out)
+        wanted = Wanted.read(
+            audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home
+        )
+        outcome = decide_one(token, wanted, as_json=as_json) if lines is None else decide_lines(lines, wanted)
     raise typer.Exit(EXIT_CODES[outcome])
-
-
-@contextlib.contextmanager
-def _deciding(
-    audience: str | None,
-    issuer: str | None,
-    jwks: str | None,
-    algorithms: list[str] | None,
-    scopes: list[str],
-    home: Path | None,
-) -> Iterator[Decide]:
-    """Whoever decides: one Verifier for a JWKS, or the service or the data folder."""
-    if audience is None:
-        raise typer.BadParameter("say who you are, or prove signatures only with --keys", param_hint="--audience")
-    if jwks is not None:
-        with Verifier(issuers=[TrustedIssuer(_policy(issuer, audience, algorithms), _source(jwks))]) as verifier:
-            yield lambda token: verifier.decide(token, scopes=frozenset(scopes)).to_dict()
-    else:
-        with open_calls(home) as calls:
-            yield lambda token: calls.verify(token.decode("utf-8", "replace"), audience=audience, scopes=scopes)
-
-
-def _policy(issuer: str | None, audience: str, algorithms: list[str] | None) -> VerificationPolicy:
-    if issuer is None:
-        raise RejectedError(Reason.REQUEST_MALFORMED, "--jwks needs --issuer: whose tokens do these keys verify?")
-    allowed = frozenset(algorithms) if algorithms else ASYMMETRIC
-    return VerificationPolicy(issuer=issuer, audience=audience, algorithms=allowed)
-
-
-def _source(jwks: str) -> KeySource:
-    if jwks.startswith(("https://", "http://")):
-        return RemoteJWKSet(jwks)
-    return StaticKeys(JWKSet.from_json(read_bytes(str(Path(jwks)))))
-
-
-def _decide_one(token: str, decide: Decide, as_json: bool) -> str:
-    decision = decide(read_token(token))
-    if as_json:
-        print_json(decision)
-    else:
-        _print_decision(decision)
-    return str(decision["outcome"])
-
-
-def _print_decision(decision: dict[str, Any]) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    if decision["outcome"] == "accepted":
-        console.print("accepted", style="bold green", end="")
-        console.print(f"  {decision['algorithm']} key {decision['key_id']} of {decision['issuer']}")
-        console.print_json(data=decision["claims"])
-    else:
-        console.print(decision["outcome"], style="bold red", end="")
-        console.print(f"  {decision['reason']}: {decision['message']}")

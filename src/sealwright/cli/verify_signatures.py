@@ -46,21 +46,14 @@ class Proof:
         return cls(keys=read_keys(sources, algorithms=algorithms, named=bool(signers)), policy=wanted)
 
     def decide(self, text: bytes, content: BinaryIO | None = None, progress: Progress | None = None) -> SignatureReport:
-        """The verdict on each signature. Never raises for a bad JWS."""
+        """The verdict on each signature. Raises RejectedError ``request.malformed`` where a policy is needed."""
         if not text.startswith(b"{"):
             return _decide_compact(text, content, self, progress)
-        try:
-            self._check_policy(text)
-        except RejectedError as error:
-            return SignatureReport(False, error.reason, error.message, ())
-        policy = self.policy or ANY_SIGNATURE
-        return decide_signatures(text, self.keys, policy=policy, payload=content, progress=progress)
-
-    def _check_policy(self, text: bytes) -> None:
-        number = 1 if self.policy is not None else len(json_forms.parse(text).signatures)
-        if number > 1:
+        if self.policy is None and (number := _signatures_in(text)) > 1:
             message = f"the JWS has {number} signatures: say which must hold with --policy any, every or a number"
             raise RejectedError(Reason.REQUEST_MALFORMED, f"{message}, with --signer KID, or with --hybrid")
+        policy = self.policy or ANY_SIGNATURE
+        return decide_signatures(text, self.keys, policy=policy, payload=content, progress=progress)
 
 
 def verify_one(token: str, proof: Proof, *, content: str | None, out: str | None, as_json: bool) -> str:
@@ -106,6 +99,14 @@ def to_dict(report: SignatureReport) -> dict[str, Any]:
         "claims_checked": False,
         "signatures": signatures,
     }
+
+
+def _signatures_in(text: bytes) -> int:
+    """How many there are to choose from; one where the text is no JWS, which is then told as such."""
+    try:
+        return len(json_forms.parse(text).signatures)
+    except RejectedError:
+        return 1
 
 
 def _outcome(report: SignatureReport) -> str:
