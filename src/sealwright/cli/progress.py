@@ -35,6 +35,8 @@ def open_content(source: str, *, quiet: bool) -> Iterator[Content]:
         with contextlib.ExitStack() as stack:
             stream = sys.stdin.buffer if source == "-" else stack.enter_context(Path(source).open("rb"))
             yield Content(stream, None if quiet else stack.enter_context(_bar(_size_of(stream))))
+    except BrokenPipeError:  # of whoever reads what is printed meanwhile
+        raise
     except OSError as error:
         message = f"cannot read {source}: {error.strerror}"
         raise RejectedError(Reason.REQUEST_MALFORMED, message) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _policy(policy: str | None, signers: Sequence[str], hybrid: bool) -> Signatu
     if policy is None and not signers and not hybrid:
         return None
     chosen = policy or "any"
-    if chosen not in ("any", "every") and not (chosen.isascii() and chosen.isdigit() and 0 < len(chosen) < 4):
+    if not re.fullmatch(r"any|every|[1-9][0-9]?", chosen):
         raise RejectedError(Reason.REQUEST_MALFORMED, "--policy is any, every, or how many different signers must hold")
     at_least = int(chosen) if chosen.isdigit() else 1
     return SignaturePolicy(at_least=at_least, every=chosen == "every", signers=signers, hybrid=hybrid)
