@@ -37,7 +37,7 @@ def verify(
     keys: Annotated[
         list[str] | None,
         typer.Option(
-            "--keys", rich_help_panel=_SIGNATURES, help="A JWK, JWK Set, PEM, DER or OpenSSH key: a file or an URL."
+            "--keys", rich_help_panel=_SIGNATURES, help="A JWK, JWK Set, PEM, DER or OpenSSH key: a file or a URL."
         ),
     ] = None,
     content: Annotated[
