@@ -1,4 +1,4 @@
-"""sealwright inspect: show a token without verifying it, and say so."""
+"""sealwright inspect: show a JWS of any form without verifying it, and say so."""
 
 from __future__ import annotations
 
@@ -8,34 +8,41 @@ import typer
 from rich.console import Console
 
 from sealwright.cli.options import Json, print_json, read_token
-from sealwright.errors import RejectedError
-from sealwright.jose import compact
+from sealwright.cli.unverified import seen_in
 
 
 def inspect(
     token: Annotated[str, typer.Argument(metavar="FILE", help="A file with the token, or - for standard input.")] = "-",
     as_json: Json = False,
 ) -> None:
-    """Show the header and payload of a token. NOTHING is verified: anyone can write what you see."""
-    unverified = compact.parse(read_token(token))
-    payload = _payload(unverified)
+    """Show headers and payload of a JWS in any form, or the outer header of an encrypted token.
+
+    NOTHING is verified: anyone can write what you see.
+    """
+    seen = seen_in(read_token(token))
     if as_json:
-        print_json({"verified": False, "header": unverified.header.members, "payload": payload})
+        print_json({"verified": False, **seen})
         return
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print("NOT VERIFIED: anyone can write what follows", style="bold black on yellow")
-    console.print("header", style="bold")
-    console.print_json(data=unverified.header.members)
+    for number, one in enumerate(seen.get("signatures", ())):
+        console.print(f"signature {number}", style="bold")
+        _print_signature(console, one)
+    if "signatures" not in seen:
+        _print_signature(console, seen)
     console.print("payload", style="bold")
-    if isinstance(payload, dict):
-        console.print_json(data=payload)
+    if isinstance(seen["payload"], dict):
+        console.print_json(data=seen["payload"])
     else:
-        console.print(payload)
-    console.print(f"signature: {len(unverified.signature)} bytes, not checked")
+        console.print(seen["payload"])
 
 
-def _payload(unverified: compact.UnverifiedJWS) -> dict[str, Any] | str:
-    try:
-        return unverified.unverified_claims()
-    except RejectedError:
-        return f"{len(unverified.unverified_payload())} bytes that are not a JSON object"
+def _print_signature(console: Console, seen: dict[str, Any]) -> None:
+    if "reason" in seen:
+        console.print(f"cannot be read: {seen['message']} ({seen['reason']})")
+    for name in ("header", "unprotected"):
+        if name in seen:
+            console.print(name, style="bold")
+            console.print_json(data=seen[name])
+    if "signature_bytes" in seen:
+        console.print(f"signature: {seen['signature_bytes']} bytes, not checked")

@@ -1,4 +1,4 @@
-"""Key files for the jwk verbs: bounded reads, and new private files that nobody else can read."""
+"""Key files: bounded reads, and new private files that nobody else can read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from sealwright.cli.options import read_bytes
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
+from sealwright.jose.key_formats import read_private
 from sealwright.jose.key_types import KEY_TYPES
+from sealwright.jose.secret_jwk import SecretJWK
 
 
 def read_jwk(source: str) -> PublicJWK:
@@ -22,6 +24,24 @@ def read_jwk(source: str) -> PublicJWK:
 
 def read_private_jwk(source: str) -> PrivateJWK:
     return PrivateJWK.from_dict(strict_json.parse_object(read_bytes(source)))
+
+
+def read_signing_key(source: str, *, alg: str | None, password: bytes | None) -> PrivateJWK | SecretJWK:
+    """A private or secret JWK, or a private key as PEM or DER; ``alg`` is for those that name none."""
+    data = read_bytes(source)
+    if not is_json(data):
+        return read_private(data, alg=alg, password=password)
+    members = strict_json.parse_object(data)
+    if "keys" in members:
+        raise RejectedError(Reason.KEY_AMBIGUOUS, "a key set does not say which key signs: give one key in each file")
+    if alg is not None and members.setdefault("alg", alg) != alg:
+        raise RejectedError(Reason.ALGORITHM_KEY_MISMATCH, "the key is bound to another algorithm: leave out --alg")
+    return (SecretJWK if members.get("kty") == "oct" else PrivateJWK).from_dict(members)
+
+
+def is_json(data: bytes) -> bool:
+    """Whether this is meant to be a JWK or a JWK Set, and not PEM, DER or an OpenSSH line."""
+    return data.lstrip().startswith(b"{")
 
 
 def read_password(source: str | None) -> bytes | None:

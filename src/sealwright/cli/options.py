@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sealwright.errors import Reason, RejectedError
@@ -56,6 +57,25 @@ def read_token(source: str) -> bytes:
     return read_bytes(source).strip()
 
 
+def check_one_stdin(*sources: str | None) -> None:
+    """Raises RejectedError ``request.malformed`` when standard input would have to be two things."""
+    if sources.count("-") > 1:
+        raise RejectedError(Reason.REQUEST_MALFORMED, "standard input can be one thing only: give the others as files")
+
+
+def leave_out(why: str, **given: object) -> None:
+    """Raises RejectedError ``request.malformed`` that names the options which do not go together with others."""
+    if named := [name if name.isupper() else "--" + name.replace("_", "-") for name, value in given.items() if value]:
+        raise RejectedError(Reason.REQUEST_MALFORMED, f"{why}: leave out {', '.join(named)}")
+
+
+def printable(text: str | None) -> str:
+    """Text of strangers for a terminal: control characters are written as JSON writes them."""
+    if text is None:
+        return "-"
+    return escape(text if text.isprintable() else json.dumps(text))
+
+
 def read_claims(text: str) -> dict[str, Any]:
     """A JSON object given in place, as @FILE, or as - for standard input."""
     data = read_bytes(text.removeprefix("@")) if text == "-" or text.startswith("@") else text.encode()
@@ -78,11 +98,11 @@ def print_json_line(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stderr: bool = False) -> None:
     """Columns as wide as their content: a kid is there to be copied, so a narrow terminal wraps and never cuts."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(width=max(Console().width, WIDEST_TABLE)).print(table)
+    Console(width=max(Console().width, WIDEST_TABLE), stderr=stderr).print(table)

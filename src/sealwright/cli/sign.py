@@ -1,15 +1,29 @@
-"""sealwright sign: an access token from claims, or a signature over any bytes."""
+"""sealwright sign: with managed keys, an access token or any bytes; with keys from files, every form of JWS."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from sealwright.cli.options import DEFAULT, Home, Issuer, Json, print_json, read_bytes, read_claims, read_seconds
+from sealwright.cli.options import (
+    DEFAULT,
+    Home,
+    Issuer,
+    Json,
+    leave_out,
+    print_json,
+    read_bytes,
+    read_claims,
+    read_seconds,
+)
 from sealwright.cli.session import open_calls
+from sealwright.cli.sign_with_keys import Form, JwsOptions, KeyOptions, sign_with_keys
 from sealwright.errors import Reason, RejectedError
+
+_FILES = "With keys from files"
 
 
 def sign(
@@ -25,27 +39,85 @@ def sign(
     ] = None,
     payload: Annotated[str | None, typer.Option("--payload", help="Sign this file's bytes, or - for stdin.")] = None,
     typ: Annotated[str | None, typer.Option("--typ", help="The type of the payload, such as order+jws.")] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key", rich_help_panel=_FILES, help="A file with a private JWK, PEM or DER; several sign together."
+        ),
+    ] = None,
+    alg: Annotated[
+        list[str] | None,
+        typer.Option("--alg", rich_help_panel=_FILES, help="The algorithm of a key that fits several; once per --key."),
+    ] = None,
+    password_file: Annotated[
+        str | None,
+        typer.Option(
+            "--password-file", rich_help_panel=_FILES, help="Its first line opens encrypted keys; - for stdin."
+        ),
+    ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option("--form", rich_help_panel=_FILES, help="compact for one key and general for several, if unset."),
+    ] = None,
+    detached: Annotated[
+        bool,
+        typer.Option("--detached", rich_help_panel=_FILES, help="Leave the payload out; in compact form of any size."),
+    ] = False,
+    unencoded: Annotated[
+        bool, typer.Option("--unencoded", rich_help_panel=_FILES, help='Sign the payload as it is: "b64": false.')
+    ] = False,
+    add_to: Annotated[
+        str | None,
+        typer.Option("--add-to", rich_help_panel=_FILES, help="Add a signature to the JSON JWS in this file, or -."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", rich_help_panel=_FILES, help="Write the JWS to a file.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Issue an access token (--claims, --audience), or sign any bytes (--payload, --typ)."""
+    """Issue an access token (--claims, --audience), or sign any bytes (--payload, --typ).
+
+    With --key, sign any bytes with keys from files, in every form of JWS; no data folder is touched.
+    """
+    if key:
+        why = "--key signs a --payload, and touches no data folder"
+        leave_out(why, claims=claims, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home)
+        jws = JwsOptions(
+            payload=payload, typ=typ, form=form, detached=detached, unencoded=unencoded, add_to=add_to, out=out
+        )
+        sign_with_keys(KeyOptions(files=key, algorithms=alg or (), password_file=password_file), jws, as_json=as_json)
+        return
+    why = "these options are for keys from files, with --key FILE"
+    leave_out(why, alg=alg, password_file=password_file, form=form, detached=detached, unencoded=unencoded)
+    leave_out(why, add_to=add_to, out=out)
     if (claims is None) == (payload is None):
-        raise RejectedError(Reason.REQUEST_MALFORMED, "give either --claims with --audience, or --payload with --typ")
-    if claims is not None:
-        if not audience:
-            raise RejectedError(Reason.REQUEST_MALFORMED, "a token needs an audience: add --audience NAME")
-        members, seconds = read_claims(claims), read_seconds(lifetime) if lifetime else None
-        with open_calls(home) as calls:
-            answer = calls.issue_token(
-                issuer, claims=members, audience=audience[0] if len(audience) == 1 else audience, lifetime_s=seconds
-            )
-    else:
-        if typ is None:
-            raise RejectedError(Reason.REQUEST_MALFORMED, "a payload needs a type: add --typ, such as order+jws")
-        data = read_bytes(str(payload))
-        with open_calls(home) as calls:
-            answer = calls.sign_payload(issuer, payload=data, typ=typ)
+        raise _wrong("give either --claims with --audience, or --payload with --typ")
+    with_claims = claims is not None
+    answer = _token(issuer, str(claims), audience, lifetime, home) if with_claims else _any(issuer, payload, typ, home)
     if as_json:
         print_json(answer)
     else:
         sys.stdout.write(answer["token"] + "\n")
+
+
+def _token(
+    issuer: str, claims: str, audience: list[str] | None, lifetime: str | None, home: Path | None
+) -> dict[str, Any]:
+    if not audience:
+        raise _wrong("a token needs an audience: add --audience NAME")
+    members, seconds = read_claims(claims), read_seconds(lifetime) if lifetime else None
+    with open_calls(home) as calls:
+        return calls.issue_token(
+            issuer, claims=members, audience=audience[0] if len(audience) == 1 else audience, lifetime_s=seconds
+        )
+
+
+def _any(issuer: str, payload: str | None, typ: str | None, home: Path | None) -> dict[str, Any]:
+    if typ is None:
+        raise _wrong("a payload needs a type: add --typ, such as order+jws")
+    data = read_bytes(str(payload))
+    with open_calls(home) as calls:
+        return calls.sign_payload(issuer, payload=data, typ=typ)
+
+
+def _wrong(message: str) -> RejectedError:
+    return RejectedError(Reason.REQUEST_MALFORMED, message)

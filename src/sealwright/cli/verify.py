@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from sealwright.cli.options import Home, Json, print_json, read_bytes, read_token
-from sealwright.cli.session import open_calls
-from sealwright.errors import Reason, RejectedError
-from sealwright.jose.algorithms import ASYMMETRIC
-from sealwright.jose.jwk_set import JWKSet
-from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.key_source import KeySource
-from sealwright.trust.policy import VerificationPolicy
-from sealwright.trust.sources.remote import RemoteJWKSet
-from sealwright.trust.sources.static import StaticKeys
-from sealwright.trust.verifier import Verifier
+from sealwright.cli.options import Home, Json, check_one_stdin, leave_out
+from sealwright.cli.verify_claims import Wanted, decide_lines, decide_one
+from sealwright.cli.verify_lines import verify_lines
+from sealwright.cli.verify_signatures import Proof, to_dict, verify_one
 
 EXIT_CODES = {"accepted": 0, "rejected": 1, "undecided": 3}
+_SIGNATURES = "Signatures only: no claim is checked, no issuer, no audience and no expiry"
+_ONLY, _FOR_KEYS = "--keys proves signatures only", "these options are for signatures, with --keys FILE"
 
 
 def verify(
-    audience: Annotated[str, typer.Option("--audience", "-a", help="Who you are: the token must name you in aud.")],
     token: Annotated[str, typer.Argument(metavar="FILE", help="A file with the token, or - for standard input.")] = "-",
+    audience: Annotated[
+        str | None, typer.Option("--audience", "-a", help="Who you are: the token must name you in aud.")
+    ] = None,
     issuer: Annotated[
         str | None, typer.Option("--issuer", "-i", help="With --jwks: the issuer URL that the token must name.")
     ] = None,
@@ -33,53 +28,62 @@ def verify(
         str | None, typer.Option("--jwks", help="A JWKS URL or file, to verify without a Sealwright service.")
     ] = None,
     algorithm: Annotated[
-        list[str] | None, typer.Option("--algorithm", help="With --jwks: allow only this; may be repeated.")
+        list[str] | None, typer.Option("--algorithm", help="With --jwks or --keys: allow only this; may be repeated.")
     ] = None,
     scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope it must have; may be repeated.")] = None,
+    lines: Annotated[
+        str | None, typer.Option("--lines", help="A file, or -, with one token a line; prints one JSON result a line.")
+    ] = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keys", rich_help_panel=_SIGNATURES, help="A JWK, JWK Set, PEM, DER or OpenSSH key: a file or a URL."
+        ),
+    ] = None,
+    content: Annotated[
+        str | None, typer.Option("--content", rich_help_panel=_SIGNATURES, help="The detached content: a file or -.")
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", rich_help_panel=_SIGNATURES, help="any, every, or how many signers; for several."),
+    ] = None,
+    signer: Annotated[
+        list[str] | None,
+        typer.Option("--signer", rich_help_panel=_SIGNATURES, help="A kid that must have signed; may be repeated."),
+    ] = None,
+    hybrid: Annotated[
+        bool,
+        typer.Option("--hybrid", rich_help_panel=_SIGNATURES, help="A classical and an ML-DSA signature must hold."),
+    ] = False,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", rich_help_panel=_SIGNATURES, help="Write the verified payload here; - for stdout."),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Verify a token. Exit code 0: accepted, 1: rejected, 3: undecided.
 
+    With --keys, prove the signatures of a JWS in any form; its claims are not looked at.
+
+    With --lines, exit code 0: all accepted, 1: any rejected, 3: none rejected and any undecided.
+
     Tokens are read from a file or standard input, so that they stay out of the shell's history.
     """
-    text = read_token(token)
-    if jwks is None:
-        with open_calls(home) as calls:
-            decision = calls.verify(text.decode("utf-8", "replace"), audience=audience, scopes=scope or ())
+    if lines is not None:
+        leave_out("--lines reads its tokens from its own file", FILE=token != "-", content=content, out=out)
+    check_one_stdin(token if lines is None else lines, content, jwks, *(keys or ()))
+    if keys:
+        leave_out(_ONLY, audience=audience, issuer=issuer, jwks=jwks, scope=scope, home=home)
+        proof = Proof.read(keys, algorithms=algorithm or (), policy=policy, signers=signer or (), hybrid=hybrid)
+        if lines is None:
+            outcome = verify_one(token, proof, content=content, out=out, as_json=as_json)
+        else:
+            outcome = verify_lines(lines, lambda text: to_dict(proof.decide(text)))
     else:
-        decision = _decide_alone(text, _policy(issuer, audience, algorithm), jwks, scope or [])
-    if as_json:
-        print_json(decision)
-    else:
-        _print_decision(decision)
-    raise typer.Exit(EXIT_CODES[decision["outcome"]])
-
-
-def _policy(issuer: str | None, audience: str, algorithms: list[str] | None) -> VerificationPolicy:
-    if issuer is None:
-        raise RejectedError(Reason.REQUEST_MALFORMED, "--jwks needs --issuer: whose tokens do these keys verify?")
-    allowed = frozenset(algorithms) if algorithms else ASYMMETRIC
-    return VerificationPolicy(issuer=issuer, audience=audience, algorithms=allowed)
-
-
-def _decide_alone(token: bytes, policy: VerificationPolicy, jwks: str, scopes: list[str]) -> dict[str, Any]:
-    with Verifier(issuers=[TrustedIssuer(policy, _source(jwks))]) as verifier:
-        return verifier.decide(token, scopes=frozenset(scopes)).to_dict()
-
-
-def _source(jwks: str) -> KeySource:
-    if jwks.startswith(("https://", "http://")):
-        return RemoteJWKSet(jwks)
-    return StaticKeys(JWKSet.from_json(read_bytes(str(Path(jwks)))))
-
-
-def _print_decision(decision: dict[str, Any]) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    if decision["outcome"] == "accepted":
-        console.print("accepted", style="bold green", end="")
-        console.print(f"  {decision['algorithm']} key {decision['key_id']} of {decision['issuer']}")
-        console.print_json(data=decision["claims"])
-    else:
-        console.print(decision["outcome"], style="bold red", end="")
-        console.print(f"  {decision['reason']}: {decision['message']}")
+        leave_out(_FOR_KEYS, content=content, policy=policy, signer=signer, hybrid=hybrid, out=out)
+        wanted = Wanted.read(
+            audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home
+        )
+        outcome = decide_one(token, wanted, as_json=as_json) if lines is None else decide_lines(lines, wanted)
+    raise typer.Exit(EXIT_CODES[outcome])

@@ -1,0 +1,105 @@
+"""sealwright verify: a decision over a token and its claims, by a Verifier, the service or the data folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from sealwright.cli.options import print_json, read_bytes, read_token
+from sealwright.cli.session import open_calls
+from sealwright.cli.verify_lines import Decide, verify_lines
+from sealwright.errors import Reason, RejectedError
+from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.jose.jwk_set import JWKSet
+from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.key_source import KeySource
+from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.sources.remote import RemoteJWKSet
+from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a token must say, and who decides: ``jwks`` None asks the service or the data folder."""
+
+    audience: str
+    issuer: str | None
+    jwks: str | None
+    algorithms: Sequence[str]
+    scopes: Sequence[str]
+    home: Path | None
+
+    @classmethod
+    def read(
+        cls,
+        audience: str | None,
+        *,
+        issuer: str | None,
+        jwks: str | None,
+        algorithms: Sequence[str],
+        scopes: Sequence[str],
+        home: Path | None,
+    ) -> Wanted:
+        if audience is None:
+            raise typer.BadParameter("say who you are, or prove signatures only with --keys", param_hint="--audience")
+        return cls(audience=audience, issuer=issuer, jwks=jwks, algorithms=algorithms, scopes=scopes, home=home)
+
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[Decide]:
+        """One Verifier, service or folder for as many tokens as there are."""
+        if self.jwks is not None:
+            with Verifier(issuers=[TrustedIssuer(self._policy(), _source(self.jwks))]) as verifier:
+                yield lambda token: verifier.decide(token, scopes=frozenset(self.scopes)).to_dict()
+            return
+        with open_calls(self.home) as calls:
+            yield lambda token: calls.verify(
+                token.decode("utf-8", "replace"), audience=self.audience, scopes=self.scopes
+            )
+
+    def _policy(self) -> VerificationPolicy:
+        if self.issuer is None:
+            raise RejectedError(Reason.REQUEST_MALFORMED, "--jwks needs --issuer: whose tokens do these keys verify?")
+        allowed = frozenset(self.algorithms) if self.algorithms else ASYMMETRIC
+        return VerificationPolicy(issuer=self.issuer, audience=self.audience, algorithms=allowed)
+
+
+def decide_one(token: str, wanted: Wanted, *, as_json: bool) -> str:
+    """Print the decision over one token; its outcome."""
+    # Read before the folder is locked: in a pipe, whoever writes the token may still need the folder.
+    text = read_token(token)
+    with wanted.deciding() as decide:
+        decision = decide(text)
+    if as_json:
+        print_json(decision)
+    else:
+        _print(decision)
+    return str(decision["outcome"])
+
+
+def decide_lines(lines: str, wanted: Wanted) -> str:
+    with wanted.deciding() as decide:
+        return verify_lines(lines, decide)
+
+
+def _source(jwks: str) -> KeySource:
+    if jwks.startswith(("https://", "http://")):
+        return RemoteJWKSet(jwks)
+    return StaticKeys(JWKSet.from_json(read_bytes(jwks)))
+
+
+def _print(decision: dict[str, Any]) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if decision["outcome"] == "accepted":
+        console.print("accepted", style="bold green", end="")
+        console.print(f"  {decision['algorithm']} key {decision['key_id']} of {decision['issuer']}")
+        console.print_json(data=decision["claims"])
+    else:
+        console.print(decision["outcome"], style="bold red", end="")
+        console.print(f"  {decision['reason']}: {decision['message']}")
