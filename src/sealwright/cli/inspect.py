@@ -7,18 +7,50 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from sealwright.cli.options import Json, print_json, read_token
+from sealwright.cli.options import Home, Json, leave_out, print_json, read_token
 from sealwright.cli.unverified import seen_in
+from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_one
+
+_EXPLAIN = "With --explain"
 
 
 def inspect(
     token: Annotated[str, typer.Argument(metavar="FILE", help="A file with the token, or - for standard input.")] = "-",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Verify it, and show each check: what it expected, what it found.")
+    ] = False,
+    audience: Annotated[
+        str | None, typer.Option("--audience", "-a", rich_help_panel=_EXPLAIN, help="Who you are.")
+    ] = None,
+    issuer: Annotated[
+        str | None, typer.Option("--issuer", "-i", rich_help_panel=_EXPLAIN, help="With --jwks: the issuer URL.")
+    ] = None,
+    jwks: Annotated[
+        str | None,
+        typer.Option("--jwks", rich_help_panel=_EXPLAIN, help="A JWKS URL or file, instead of a Sealwright service."),
+    ] = None,
+    algorithm: Annotated[
+        list[str] | None, typer.Option("--algorithm", rich_help_panel=_EXPLAIN, help="With --jwks: allow only this.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", rich_help_panel=_EXPLAIN, help="A scope it must have.")
+    ] = None,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Show headers and payload of a JWS in any form, or the outer header of an encrypted token.
 
     NOTHING is verified: anyone can write what you see.
+
+    With --explain the token is verified as `sealwright verify` does, and each check is shown.
     """
+    if explain:
+        wanted = Wanted.read(
+            audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home, explain=True
+        )
+        raise typer.Exit(EXIT_CODES[decide_one(token, wanted, as_json=as_json)])
+    why = "these options are for --explain"
+    leave_out(why, audience=audience, issuer=issuer, jwks=jwks, algorithm=algorithm, scope=scope, home=home)
     seen = seen_in(read_token(token))
     if as_json:
         print_json({"verified": False, **seen})

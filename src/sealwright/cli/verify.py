@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from sealwright.cli.options import Home, Json, check_one_stdin, leave_out
-from sealwright.cli.verify_claims import Wanted, decide_lines, decide_one
+from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_lines, decide_one
 from sealwright.cli.verify_lines import verify_lines
 from sealwright.cli.verify_signatures import Proof, to_dict, verify_one
 
-EXIT_CODES = {"accepted": 0, "rejected": 1, "undecided": 3}
 _SIGNATURES = "Signatures only: no claim is checked, no issuer, no audience and no expiry"
 _ONLY, _FOR_KEYS = "--keys proves signatures only", "these options are for signatures, with --keys FILE"
 

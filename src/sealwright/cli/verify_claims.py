@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from sealwright.cli.options import print_json, read_bytes, read_token
+from sealwright.cli.options import print_json, print_table, printable, read_bytes, read_token
 from sealwright.cli.session import open_calls
 from sealwright.cli.verify_lines import Decide, verify_lines
 from sealwright.errors import Reason, RejectedError
@@ -24,6 +24,8 @@ from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.sources.static import StaticKeys
 from sealwright.trust.verifier import Verifier
 
+EXIT_CODES = {"accepted": 0, "rejected": 1, "undecided": 3}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -35,6 +37,7 @@ class Wanted:
     algorithms: Sequence[str]
     scopes: Sequence[str]
     home: Path | None
+    explain: bool = False
 
     @classmethod
     def read(
@@ -46,22 +49,38 @@ class Wanted:
         algorithms: Sequence[str],
         scopes: Sequence[str],
         home: Path | None,
+        explain: bool = False,
     ) -> Wanted:
         if audience is None:
             raise typer.BadParameter("say who you are, or prove signatures only with --keys", param_hint="--audience")
-        return cls(audience=audience, issuer=issuer, jwks=jwks, algorithms=algorithms, scopes=scopes, home=home)
+        return cls(
+            audience=audience,
+            issuer=issuer,
+            jwks=jwks,
+            algorithms=algorithms,
+            scopes=scopes,
+            home=home,
+            explain=explain,
+        )
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[Decide]:
         """One Verifier, service or folder for as many tokens as there are."""
         if self.jwks is not None:
             with Verifier(issuers=[TrustedIssuer(self._policy(), _source(self.jwks))]) as verifier:
-                yield lambda token: verifier.decide(token, scopes=frozenset(self.scopes)).to_dict()
+                yield lambda token: self._decided(verifier, token)
             return
         with open_calls(self.home) as calls:
             yield lambda token: calls.verify(
-                token.decode("utf-8", "replace"), audience=self.audience, scopes=self.scopes
+                token.decode("utf-8", "replace"), audience=self.audience, scopes=self.scopes, explain=self.explain
             )
+
+    def _decided(self, verifier: Verifier, token: bytes) -> dict[str, Any]:
+        scopes = frozenset(self.scopes)
+        decision = verifier.decide(token, scopes=scopes).to_dict()
+        if self.explain:
+            decision["steps"] = [step.to_dict() for step in verifier.explain(token, scopes=scopes)]
+        return decision
 
     def _policy(self) -> VerificationPolicy:
         if self.issuer is None:
@@ -79,6 +98,7 @@ def decide_one(token: str, wanted: Wanted, *, as_json: bool) -> str:
     if as_json:
         print_json(decision)
     else:
+        _print_steps(decision.get("steps", ()))
         _print(decision)
     return str(decision["outcome"])
 
@@ -92,6 +112,12 @@ def _source(jwks: str) -> KeySource:
     if jwks.startswith(("https://", "http://")):
         return RemoteJWKSet(jwks)
     return StaticKeys(JWKSet.from_json(read_bytes(jwks)))
+
+
+def _print_steps(steps: Sequence[dict[str, Any]]) -> None:
+    if steps:
+        rows = ((one["check"], one["expected"], printable(one["found"]), one["reason"] or "ok") for one in steps)
+        print_table(("CHECK", "EXPECTED", "FOUND", "RESULT"), rows)
 
 
 def _print(decision: dict[str, Any]) -> None:
