@@ -27,6 +27,7 @@ _OF_HEADERS = {
     Reason.ALGORITHM_KEY_MISMATCH,
     Reason.SIGNATURE_INVALID,
     Reason.SIGNATURES_MIXED_ENCODING,
+    Reason.TOKEN_ENCODING,  # of the payload: a header that cannot be read no longer says that it is unencoded
 }
 _OF_UNENCODED = {Reason.SIGNATURE_INVALID, Reason.PAYLOAD_CHARACTERS, Reason.TOKEN_MALFORMED}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import joserfc.errors
@@ -47,7 +48,7 @@ class Joserfc:
 
     def sign(self, form: Form, payload: bytes, signing: Sequence[Signing]) -> str:
         registry = registry_of(one.protected["alg"] for one in signing)
-        keys = [joserfc.jwk.import_key(one.key) for one in signing]
+        keys = [imported(json.dumps(one.key)) for one in signing]
         if form.serialization == "compact":
             text = joserfc.jws.serialize_compact(signing[0].protected, payload, keys[0], registry=registry)
             return joserfc.jws.detach_content(text) if form.detached else text
@@ -58,7 +59,7 @@ class Joserfc:
 
     def verify(self, form: Form, text: str, payload: bytes, keys: Sequence[dict[str, Any]]) -> Seen:
         registry = registry_of(one["alg"] for one in keys)
-        known = [joserfc.jwk.import_key(one) for one in keys]
+        known = [imported(json.dumps(one)) for one in keys]
         if form.serialization == "compact":
             given = payload if form.detached else None
             compact = joserfc.jws.deserialize_compact(text, known[0], registry=registry, payload=given)
@@ -66,6 +67,12 @@ class Joserfc:
         signed = joserfc.jws.deserialize_json(json.loads(text), joserfc.jwk.KeySet(known), registry=registry)
         members = signed.members if form.serialization == "general" else [signed.member]
         return Seen(signed.payload, [member.headers() for member in members])
+
+
+@cache
+def imported(jwk: str) -> Any:
+    """A key is imported once: the numbers of a private RSA key are checked each time, which is slow."""
+    return joserfc.jwk.import_key(json.loads(jwk))
 
 
 def registry_of(algorithms: Any) -> joserfc.jws.JWSRegistry:
