@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from agreement import Peer
 from forms import Content, Form, Key, key, private, public, sign_ours, verifying
+from hypothesis import strategies as st
 
 import sealwright as sw
 from sealwright.clock import SYSTEM_CLOCK
@@ -15,6 +16,7 @@ from sealwright.jose.key_types import KEY_TYPES
 
 # One of each kind of asymmetric key.
 KINDS = ("RS256", "ES256", "ES384", "ES512", "ES256K", "Ed25519", "Ed448", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
+PASSWORDS = st.none() | st.text(st.characters(codec="ascii", min_codepoint=32), min_size=1, max_size=20)
 ISSUER, AUDIENCE = "https://issuer.example", "orders"
 _COMPACT = Form("compact")
 

@@ -77,7 +77,34 @@ async function algorithms({ names }) {
   return { known, node: process.version }
 }
 
-const calls = { sign, verify, algorithms }
+async function signClaims({ claims, alg, jwk }) {
+  return new jose.SignJWT(claims).setProtectedHeader({ alg }).sign(await key(jwk))
+}
+
+async function readClaims({ token, alg, jwk, issuer, audience }) {
+  const { payload } = await jose.jwtVerify(token, await key(jwk), { algorithms: [alg], issuer, audience })
+  return payload
+}
+
+async function generated({ alg }) {
+  const { privateKey } = await jose.generateKeyPair(alg, { extractable: true })
+  return jose.exportJWK(privateKey)
+}
+
+const rewritten = async ({ jwk }) => jose.exportJWK(await jose.importJWK(jwk, jwk.alg, { extractable: true }))
+const thumbprint = ({ jwk }) => jose.calculateJwkThumbprint(jwk)
+
+async function readPem({ pem, alg, secret }) {
+  const read = secret ? jose.importPKCS8 : jose.importSPKI
+  return jose.exportJWK(await read(pem, alg, { extractable: true }))
+}
+
+async function writePem({ jwk, secret }) {
+  const known = await jose.importJWK(jwk, jwk.alg, { extractable: true })
+  return secret ? jose.exportPKCS8(known) : jose.exportSPKI(known)
+}
+
+const calls = { signClaims, readClaims, generated, rewritten, thumbprint, readPem, writePem, sign, verify, algorithms }
 for await (const line of createInterface({ input: process.stdin })) {
   const { call, ...asked } = JSON.parse(line)
   const answer = await calls[call](asked).then(

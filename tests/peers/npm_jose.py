@@ -12,6 +12,7 @@ from typing import Any
 
 from agreement import Seen, Signing
 from forms import Form
+from keys_and_claims import AUDIENCE, ISSUER
 
 from sealwright.jose import base64url
 
@@ -74,3 +75,24 @@ class NpmJose:
         content = base64url.encode_text(payload)
         seen = self.ask("verify", form=asdict(form), token=text, payload=content, known=keys)
         return Seen(base64url.decode_text(seen["payload"]), seen["headers"])
+
+    def sign_claims(self, claims: dict[str, Any], alg: str, jwk: dict[str, Any]) -> str:
+        return str(self.ask("signClaims", claims=claims, alg=alg, jwk=jwk))
+
+    def read_claims(self, token: str, alg: str, jwk: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.ask("readClaims", token=token, alg=alg, jwk=jwk, issuer=ISSUER, audience=AUDIENCE))
+
+    def rewritten(self, jwk: dict[str, Any], *, private: bool) -> dict[str, Any]:
+        return dict(self.ask("rewritten", jwk=jwk))
+
+    def generated(self, alg: str) -> dict[str, Any]:
+        return dict(self.ask("generated", alg=alg))
+
+    def thumbprint(self, jwk: dict[str, Any]) -> str:
+        return str(self.ask("thumbprint", jwk=jwk))
+
+    def read_pem(self, pem: bytes, alg: str, *, private: bool, password: str | None) -> dict[str, Any]:
+        return dict(self.ask("readPem", pem=pem.decode(), alg=alg, secret=private))
+
+    def write_pem(self, jwk: dict[str, Any], *, private: bool, password: str | None) -> bytes:
+        return str(self.ask("writePem", jwk=jwk, secret=private)).encode()
