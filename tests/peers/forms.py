@@ -50,7 +50,12 @@ class Form:
 COMPACT = tuple(Form("compact", detached, b64) for b64 in (True, False) for detached in (False, True))
 FORMS = (
     *COMPACT,
-    *(Form(json, detached, b64) for json in ("flattened", "general") for b64 in (True, False) for detached in (0, 1)),
+    *(
+        Form(json, detached, b64)
+        for json in ("flattened", "general")
+        for b64 in (True, False)
+        for detached in (False, True)
+    ),
     Form("flattened", unprotected=True),
     Form("general", unprotected=True),
 )
@@ -87,7 +92,7 @@ def _rsa() -> dict[str, Any]:
 def key(name: str) -> Key:
     """One key for each name, made once: RSA is slow, so its six algorithms share the numbers."""
     if name == ED448_BY_ITS_OLD_NAME:
-        return sw.PrivateJWK.from_dict({**key("Ed448").export_private_dict(), "alg": "EdDSA", "kid": name})
+        return sw.PrivateJWK.from_dict({**private(key("Ed448")), "alg": "EdDSA", "kid": name})
     if ALGORITHMS[name].symmetric:
         return sw.SecretJWK.generate(name)
     if ALGORITHMS[name].kty == "RSA":

@@ -37,7 +37,7 @@ class NodeRefusedError(Exception):
 
 
 class NpmJose:
-    refusals = (NodeRefusedError,)
+    refusals: tuple[type[Exception], ...] = (NodeRefusedError,)
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -54,7 +54,9 @@ class NpmJose:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"call": call, **asked}) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, "the Node process has ended"
+        answer = json.loads(line)
         if "refused" in answer:
             raise NodeRefusedError(answer["refused"], answer["message"])
         return answer["given"]

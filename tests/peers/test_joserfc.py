@@ -29,7 +29,7 @@ from agreement import (
     rows,
     signed_by,
 )
-from forms import CLAIMS, KEYS, TEXT, URL_SAFE, Content, Form, contents, few, key
+from forms import CLAIMS, KEYS, TEXT, URL_SAFE, Content, Form, contents, few, key, verifying
 from hypothesis import given
 from hypothesis import strategies as st
 from keys_and_claims import (
@@ -76,7 +76,7 @@ KINDS_OF_KEYS = {"RS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
 class Joserfc:
-    refusals = (joserfc.errors.JoseError, ValueError, KeyError)
+    refusals: tuple[type[Exception], ...] = (joserfc.errors.JoseError, ValueError, KeyError)
 
     def sign(self, form: Form, payload: bytes, signing: Sequence[Signing]) -> str:
         registry = registry_of(one.protected["alg"] for one in signing)
@@ -224,5 +224,5 @@ def test_joserfc_detaches_unencoded_content_that_is_not_url_safe_without_being_a
 def test_a_line_end_that_joserfc_lets_into_a_compact_token_is_refused() -> None:
     token = signed_by(PEER, Form("compact", b64=False), "HS256", Content(b"abc\n"))
     with pytest.raises(sw.RejectedError) as refused:
-        sw.verify_signature(token, key("HS256"))
+        sw.verify_signature(token, verifying(key("HS256")))
     assert refused.value.reason == sw.Reason.PAYLOAD_CHARACTERS

@@ -68,7 +68,7 @@ CLAIMED = [name for name in KEYS if name not in {row.about for row in TABLE}]
 
 
 class Jwcrypto:
-    refusals = (jwcrypto.common.JWException, ValueError)
+    refusals: tuple[type[Exception], ...] = (jwcrypto.common.JWException, ValueError)
 
     def sign(self, form: Form, payload: bytes, signing: Sequence[Signing]) -> str:
         text = not form.b64 and not form.detached  # it is written into JSON as it is given

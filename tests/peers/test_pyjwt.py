@@ -70,7 +70,7 @@ KINDS_OF_PYJWT = [name for name in KINDS if name not in ("Ed25519", "Ed448") and
 
 
 class PyJWT:
-    refusals = (jwt.PyJWTError, NotImplementedError)
+    refusals: tuple[type[Exception], ...] = (jwt.PyJWTError, NotImplementedError)
 
     def sign(self, form: Form, payload: bytes, signing: Sequence[Signing]) -> str:
         if form.serialization != "compact":
