@@ -1,4 +1,4 @@
-"""The few names most callers need: sign, verify_signature, the JWK types, Verifier and the errors."""
+"""The few names most callers need: signing and verifying in every form, the JWK types, Verifier and the errors."""
 
 from sealwright.errors import (
     BackendError,
@@ -9,11 +9,17 @@ from sealwright.errors import (
     SealwrightError,
     UnavailableError,
 )
+from sealwright.jose.detached import sign_stream, verify_stream
+from sealwright.jose.json_forms import add_signature, sign_flattened, sign_general
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.jose.key_formats import export_private_pem, read_private, read_public, write_public
+from sealwright.jose.multi_verification import decide_signatures, verify_signatures
 from sealwright.jose.secret_jwk import SecretJWK
+from sealwright.jose.signature_policy import ANY_SIGNATURE, EVERY_SIGNATURE, SignaturePolicy, SignatureReport
 from sealwright.jose.signing import Signer, sign
 from sealwright.jose.verification import VerifiedJWS, verify_signature
+from sealwright.jose.x509 import verify_chain
 from sealwright.profiles.claims_token import sign_claims
 from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.issuers import TrustedIssuer
@@ -24,6 +30,8 @@ from sealwright.trust.verifier import Verifier
 __version__ = "0.1.0"
 
 __all__ = [
+    "ANY_SIGNATURE",
+    "EVERY_SIGNATURE",
     "IGNORE_AUDIENCE",
     "IGNORE_ISSUER",
     "BackendError",
@@ -38,6 +46,8 @@ __all__ = [
     "RemoteJWKSet",
     "SealwrightError",
     "SecretJWK",
+    "SignaturePolicy",
+    "SignatureReport",
     "Signer",
     "TrustedIssuer",
     "UnavailableError",
@@ -46,7 +56,19 @@ __all__ = [
     "VerifiedJWS",
     "Verifier",
     "__version__",
+    "add_signature",
+    "decide_signatures",
+    "export_private_pem",
+    "read_private",
+    "read_public",
     "sign",
     "sign_claims",
+    "sign_flattened",
+    "sign_general",
+    "sign_stream",
+    "verify_chain",
     "verify_signature",
+    "verify_signatures",
+    "verify_stream",
+    "write_public",
 ]
