@@ -39,8 +39,8 @@ properties: .venv/installed-dev ## every property test with two hundred times th
 fuzz: .venv/installed-dev ## made-up input for every parser, guided by coverage (SECONDS for each)
 	@$(BIN)/python tests/fuzz/campaign.py --seconds $(SECONDS)
 
-bench: .venv/installed-dev ## signing and verifying, as ratios to the raw primitive and to peers
-	@$(BIN)/python benchmarks/tokens.py
+bench: .venv/installed-bench ## signing and verifying beside the raw primitive and the peers (ONLY=ES256)
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: .venv/installed-dev ## resolve the locked packages anew
 	@scripts/lock.sh
@@ -55,3 +55,7 @@ clean: ## remove the environment and caches; the data folder stays
 .venv/installed-dev: requirements-dev.lock $(SOURCES)
 	@scripts/install.sh requirements-dev.lock
 	@touch $@ .venv/installed-service
+
+.venv/installed-bench: requirements-bench.lock $(SOURCES)
+	@scripts/install.sh requirements-bench.lock
+	@touch $@ .venv/installed-dev .venv/installed-service

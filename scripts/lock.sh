@@ -5,10 +5,11 @@ export UV_NO_CONFIG=1
 compile() {
     lock=$1
     shift
-    .venv/bin/python -m uv pip compile "$@" --quiet --universal --python-version 3.11 --generate-hashes \
+    .venv/bin/python -m uv pip compile "$@" --quiet --universal --python-version "${python:-3.11}" --generate-hashes \
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
 }
 compile requirements.lock pyproject.toml --extra service --group build
 compile requirements-dev.lock pyproject.toml --extra service --group build --group test --group check
 compile requirements-bench.lock pyproject.toml --extra service --group build --group test --group check --group bench
+echo "ryjwt[msgspec]" | python=3.12 compile benchmarks/requirements-ryjwt.lock -
 echo "uv" | compile requirements-installer.lock -

@@ -61,8 +61,8 @@ class KeyServiceClient:
     def audit(self, *, after: int = 0) -> dict[str, Any]:
         return self._call("GET", f"/v1/audit?after={after}")
 
-    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = ()) -> dict[str, Any]:
-        body = {"token": token, "audience": audience, "scopes": list(scopes)}
+    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
+        body = {"token": token, "audience": audience, "scopes": list(scopes), "explain": explain}
         return self._call("POST", "/v1/verify", body, authorized=False)
 
     def jwks(self, issuer: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import targets
 LARGEST_INPUT_BYTES = 16 * 1024
 LARGEST_GROWTH_KB = 64 * 1024  # after the warm-up; libFuzzer's own corpus is part of it
 SLOWEST_US = 250_000
+SLOW = "an input is slow"
 _WITHOUT_LIMIT = 10**12
 
 
@@ -75,7 +76,7 @@ def _judge(name: str, code: int, log: str, result: Path, artefacts: Sequence[Pat
     if outcome.measured.get("growth_kb", 0) > LARGEST_GROWTH_KB:
         outcome.findings.append("memory grows with the number of inputs")
     if outcome.measured.get("slowest_us", 0) > SLOWEST_US:
-        outcome.findings.append("an input is slow")
+        outcome.findings.append(SLOW)
     if outcome.findings:
         outcome.log = log[-4000:]
     return outcome

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_a_parser_meets_made_up_input_with_errors_of_ours_only(name: str, tmp_path: Path) -> None:
     (outcome,) = campaign.run([name], tmp_path, seconds=SECONDS_IN_ALL / len(targets.TARGETS))
-    assert not outcome.findings, campaign.table([outcome]) + outcome.log
+    # How slow an input may be is for `make fuzz` to judge, on a machine that does nothing else.
+    assert not [one for one in outcome.findings if one != campaign.SLOW], campaign.table([outcome]) + outcome.log
     assert outcome.measured["runs"] > 0
     assert outcome.coverage > 0
 

@@ -40,6 +40,9 @@ class Algorithm:
     def post_quantum(self) -> bool:
         return self.kty == "AKP"
 
+    def __str__(self) -> str:
+        return self.name
+
     def fits(self, kty: str, curve: str | None) -> bool:
         return self.kty == kty and (not self.curves or curve in self.curves)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,10 @@ from sealwright.errors import Reason, RejectedError
 
 MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
-_TIME_NAMES = frozenset(_TIMES)
 _LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
 _TEXTS = ("iss", "sub", "jti", "scope", "client_id")
+REGISTERED_CLAIMS = (*_TIMES, *_TEXTS, "aud")
+_TIME_NAMES = frozenset(_TIMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +59,51 @@ class ClaimRules:
         self._check_each(claims, now)
 
     def _check_each(self, claims: Mapping[str, Any], now: float) -> None:
-        check_types(claims)
-        self._check_parties(claims)
-        self._check_times(claims, now)
-        if not self.required <= claims.keys():
-            missing = sorted(self.required - claims.keys())
-            raise RejectedError(Reason.CLAIMS_MISSING, f"the token lacks required claims: {', '.join(missing)}")
-        check_scopes(claims, self.scopes)
+        for _, check in CLAIM_CHECKS:
+            check(self, claims, now)
 
-    def _check_parties(self, claims: Mapping[str, Any]) -> None:
+    def check_types(self, claims: Mapping[str, Any], _: float) -> None:
+        check_types(claims)
+
+    def check_issuer(self, claims: Mapping[str, Any], _: float) -> None:
         if self.issuer is not None and claims.get("iss") != self.issuer:
             raise RejectedError(Reason.CLAIMS_ISSUER, "the token is from another issuer")
+
+    def check_audience(self, claims: Mapping[str, Any], _: float) -> None:
         if self.audiences is not None and self.audiences.isdisjoint(audience_of(claims)):
             raise RejectedError(Reason.CLAIMS_AUDIENCE, "the token is for another audience")
 
-    def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
-        expires, starts, issued = claims.get("exp"), claims.get("nbf"), claims.get("iat")
-        latest = now + self.leeway_s
-        if expires is None:
-            if self.require_expiry:
-                raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "exp" claim')
-        elif now - self.leeway_s >= expires:
+    def check_expiry(self, claims: Mapping[str, Any], now: float) -> None:
+        expires = claims.get("exp")
+        if expires is None and self.require_expiry:
+            raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "exp" claim')
+        if expires is not None and now - self.leeway_s >= expires:
             raise RejectedError(Reason.CLAIMS_EXPIRED, "the token has expired")
-        if starts is not None and latest < starts:
-            raise RejectedError(Reason.CLAIMS_NOT_YET_VALID, "the token is not valid yet")
-        if issued is not None and latest < issued:
-            raise RejectedError(Reason.CLAIMS_ISSUED_IN_FUTURE, "the token was issued in the future")
-        if self.maximum_age_s is not None or self.maximum_lifetime_s is not None:
-            self._check_age(expires, issued, now)
 
-    def _check_age(self, expires: float | None, issued: float | None, now: float) -> None:
+    def check_start(self, claims: Mapping[str, Any], now: float) -> None:
+        if claims.get("nbf", -math.inf) > now + self.leeway_s:
+            raise RejectedError(Reason.CLAIMS_NOT_YET_VALID, "the token is not valid yet")
+
+    def check_age(self, claims: Mapping[str, Any], now: float) -> None:
+        expires, issued = claims.get("exp"), claims.get("iat")
         if issued is None:
-            raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "iat" claim')
+            if self.maximum_age_s is not None or self.maximum_lifetime_s is not None:
+                raise RejectedError(Reason.CLAIMS_MISSING, 'the token has no "iat" claim')
+            return
+        if now + self.leeway_s < issued:
+            raise RejectedError(Reason.CLAIMS_ISSUED_IN_FUTURE, "the token was issued in the future")
         if self.maximum_age_s is not None and now > issued + self.maximum_age_s + self.leeway_s:
             raise RejectedError(Reason.CLAIMS_TOO_OLD, "the token was issued too long ago")
         if self.maximum_lifetime_s is not None and (expires is None or expires - issued > self.maximum_lifetime_s):
             raise RejectedError(Reason.CLAIMS_LIFETIME, "the token lives longer than is allowed here")
+
+    def check_required(self, claims: Mapping[str, Any], _: float) -> None:
+        if not self.required <= claims.keys():
+            missing = sorted(self.required - claims.keys())
+            raise RejectedError(Reason.CLAIMS_MISSING, f"the token lacks required claims: {', '.join(missing)}")
+
+    def check_own_scopes(self, claims: Mapping[str, Any], _: float) -> None:
+        check_scopes(claims, self.scopes)
 
 
 def check_types(claims: Mapping[str, Any]) -> None:
@@ -130,3 +141,15 @@ def check_scopes(claims: Mapping[str, Any], needed: frozenset[str]) -> None:
     """Every scope in ``needed`` must be in the space-separated "scope" claim (RFC 8693 §4.2)."""
     if missing := sorted(needed.difference(claims.get("scope", "").split())):
         raise RejectedError(Reason.CLAIMS_SCOPE, f"the token lacks the scope: {' '.join(missing)}")
+
+
+CLAIM_CHECKS: tuple[tuple[str, Callable[[ClaimRules, Mapping[str, Any], float], None]], ...] = (
+    ("claim types", ClaimRules.check_types),
+    ("issuer", ClaimRules.check_issuer),
+    ("audience", ClaimRules.check_audience),
+    ("expiry", ClaimRules.check_expiry),
+    ("start", ClaimRules.check_start),
+    ("age", ClaimRules.check_age),
+    ("required claims", ClaimRules.check_required),
+    ("scopes", ClaimRules.check_own_scopes),
+)

@@ -10,13 +10,14 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.key_members import check_text, thumbprint
 from sealwright.jose.key_types import KEY_TYPES, PRIVATE_MEMBERS, guarded, member_bytes
+from sealwright.jose.unshowable import Unshowable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +81,7 @@ class EncryptionJWK:
         return f"EncryptionJWK(alg={self.algorithm!r}, kid={self.key_id!r})"
 
 
-class _Unshowable:
-    """Nothing about a key that decrypts can be printed or pickled by accident."""
-
-    __slots__ = ()
-    algorithm: str
-    key_id: str | None
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(alg={self.algorithm!r}, kid={self.key_id!r}, <redacted>)"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} refuses to be pickled or copied")
-
-
-class DecryptionJWK(_Unshowable):
+class DecryptionJWK(Unshowable):
     """The private key of a recipient; ``public`` is what senders need."""
 
     __slots__ = ("_native", "algorithm", "key_id", "public")
@@ -131,7 +118,7 @@ class DecryptionJWK(_Unshowable):
         return {**self.public.to_dict(), **KEY_TYPES[self.public.members["kty"]].private_members(self._native)}
 
 
-class SharedEncryptionJWK(_Unshowable):
+class SharedEncryptionJWK(Unshowable):
     """One secret ("oct") that sender and recipient share: it encrypts and decrypts, and has no public half.
 
     With "alg" A256KW it wraps a fresh key for each token. With "dir", or with the name of one content algorithm as

@@ -109,6 +109,7 @@ class PrivateJWK(Unshowable):
 
     __slots__ = ("_native", "algorithm", "key_id", "public", "sign")
 
+    algorithm: Algorithm
     sign: Sign  # signing input -> signature
 
     def __init__(self, native: Any, public: PublicJWK) -> None:

@@ -28,6 +28,7 @@ class SecretJWK(Unshowable):
 
     __slots__ = ("_limits", "_secret", "accepts", "algorithm", "has_limits", "key_id", "sign", "verify")
 
+    algorithm: Algorithm
     sign: Sign  # signing input -> MAC
     verify: Verify  # (MAC, signing input) -> whether it is this key's
 

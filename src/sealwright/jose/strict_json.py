@@ -29,6 +29,8 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _OPENING = frozenset(b"[{")
 _CLOSING = frozenset(b"]}")
 _SPACE = " \t\n\r"
+_PLAIN_DEPTH = 4
+_CONTAINERS = frozenset({list, dict})
 _ATOMS = frozenset({str, int, bool, type(None)})  # floats are left out: the two libraries write some differently
 
 
@@ -81,22 +83,23 @@ def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
 
 
 def _encode_plain(members: Mapping[str, Any]) -> bytes | None:
-    """Only what both libraries write alike, and only far from the depth limit."""
-    if _loads is None or type(members) is not dict:
+    """Only what both libraries write alike."""
+    if _loads is None or type(members) is not dict or not _is_plain(members.values(), _PLAIN_DEPTH):
         return None
     try:
-        data = _dumps(members) if _is_plain(members.values()) else b""
-    except (TypeError, RecursionError):
+        return _dumps(members)
+    except TypeError:  # a name that is no text, or an integer of more than 64 bits
         return None
-    return data if data.count(b"[") + data.count(b"{") <= MAX_DEPTH else None
 
 
-def _is_plain(inner: Iterable[Any]) -> bool:
+def _is_plain(inner: Iterable[Any], depth: int) -> bool:
     for value in inner:
         kind = type(value)
         if kind in _ATOMS:
             continue
-        if kind not in (list, dict) or not _is_plain(value if kind is list else value.values()):
+        if depth == 0 or kind not in _CONTAINERS:
+            return False
+        if not _is_plain(value if kind is list else value.values(), depth - 1):
             return False
     return True
 

@@ -1,10 +1,8 @@
-"""Unshowable: nothing about a private or secret key can be printed or pickled by accident."""
+"""Unshowable: nothing about a key that signs or decrypts can be printed or pickled by accident."""
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-from sealwright.jose.algorithms import Algorithm
+from typing import Any, NoReturn
 
 
 class Unshowable:
@@ -12,10 +10,10 @@ class Unshowable:
 
     __slots__ = ()
     key_id: str | None
-    algorithm: Algorithm
+    algorithm: Any  # its text is the "alg"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(alg={self.algorithm.name!r}, kid={self.key_id!r}, <redacted>)"
+        return f"{type(self).__name__}(alg={str(self.algorithm)!r}, kid={self.key_id!r}, <redacted>)"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"{type(self).__name__} refuses to be pickled or copied")

@@ -27,6 +27,10 @@ class TrustedIssuer:
         names = frozenset().union(*(ALGORITHMS[name].accepts for name in self.policy.algorithms))
         object.__setattr__(self, "_names", names)
 
+    def check_size(self, token: str | bytes) -> None:
+        if len(token) > self.policy.maximum_token_bytes:
+            raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
+
     def check_header(self, header: Header) -> None:
         """Raises RejectedError ``algorithm.unknown``, ``algorithm.not_allowed`` or ``header.type``."""
         if header.algorithm not in self._names:

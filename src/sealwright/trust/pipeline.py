@@ -60,21 +60,15 @@ class Pipeline:
         return self.after_key(seen, seen.issuer.source.find(seen.header.key_id), scopes, trail)
 
     def before_key(self, token: str | bytes, trail: Trail | None) -> Unproven:
-        if not isinstance(token, _TOKEN_TYPES):
-            token = _blank(token)
-        unverified = compact.parse(token, max_bytes=self.issuers.maximum_token_bytes)  # 1
+        unverified = self.parse(token)  # 1
         header = unverified.header
-        if not header.b64:
-            raise RejectedError(Reason.HEADER_CRITICAL, "claims are always encoded (RFC 7797 §7)")
         claims = unverified.unverified_claims()
         issuer = self.issuers.match(claims)  # 2
         if trail is not None:
             trail.issuer = issuer
-        if len(token) > issuer.policy.maximum_token_bytes:  # 1 again, with the issuer's own limit
-            raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
+        issuer.check_size(token)  # 1 again, with the issuer's own limit
         issuer.check_header(header)  # 3
-        if self.revocation is not None:
-            self._check_revoked(issuer, header.key_id)  # 4
+        self.check_revoked(issuer, header.key_id)  # 4
         return Unproven(issuer, header, unverified, claims)
 
     def after_key(self, seen: Unproven, key: VerificationKey, scopes: frozenset[str], trail: Trail | None) -> Verified:
@@ -87,7 +81,7 @@ class Pipeline:
         if trail is not None:
             trail.key = bound
         if header.key_id is None:
-            self._check_revoked(issuer, key.key_id)  # 4, for a token that named no key
+            self.check_revoked(issuer, key.key_id)  # 4, for a token that named no key
         if bound.has_limits:
             bound.check_usable(self.clock.now())
         check_signature(unverified, bound)  # 6; the claims are its signer's from here on
@@ -96,7 +90,15 @@ class Pipeline:
             check_scopes(claims, scopes)  # 8
         return Verified(issuer.name_in(claims), bound.key_id, _name(bound), claims)
 
-    def _check_revoked(self, issuer: TrustedIssuer, key_id: str | None) -> None:
+    def parse(self, token: str | bytes) -> UnverifiedJWS:
+        if not isinstance(token, _TOKEN_TYPES):
+            token = _blank(token)
+        unverified = compact.parse(token, max_bytes=self.issuers.maximum_token_bytes)
+        if not unverified.header.b64:
+            raise RejectedError(Reason.HEADER_CRITICAL, "claims are always encoded (RFC 7797 §7)")
+        return unverified
+
+    def check_revoked(self, issuer: TrustedIssuer, key_id: str | None) -> None:
         named = issuer.policy.issuer
         if self.revocation is None or key_id is None or not isinstance(named, str):
             return

@@ -7,14 +7,15 @@ from typing import Any
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose.base64url import decode
+from sealwright.jose.claims import check_scopes
 from sealwright.jose.compact import UnverifiedJWS
 from sealwright.jose.header import remembered
 from sealwright.jose.strict_json import parse_object
 from sealwright.trust.decision import Verified
 from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.pipeline import Pipeline, Unproven
+from sealwright.trust.pipeline import Pipeline, Trail, Unproven
 
-_NO_SCOPES: frozenset[str] = frozenset()
+NO_SCOPES: frozenset[str] = frozenset()
 
 
 class Shortcut:
@@ -36,7 +37,9 @@ class Shortcut:
             one.policy.issuer: one for one in pipeline.issuers if ordinary and isinstance(one.policy.issuer, str)
         }
 
-    def verify(self, token: Any) -> Verified | None:
+    def verify(  # noqa: C901 - a call costs as much as a check
+        self, token: Any, scopes: frozenset[str] = NO_SCOPES, trail: Trail | None = None
+    ) -> Verified | None:
         """None for a token that Pipeline should look at. Raises what ``Pipeline.verify`` raises."""
         try:
             if len(token) > self._maximum_bytes:
@@ -52,13 +55,19 @@ class Shortcut:
         policy, algorithm = issuer.policy, header.algorithm
         if algorithm not in policy.algorithms or header.key_id is None or not header.b64:
             return None
-        if policy.typ is not None and policy.typ != header.type:
+        if policy.typ not in (None, header.type):
             return None
+        if trail is not None:
+            trail.issuer = issuer
         key = issuer.source.find(header.key_id)
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
             token = UnverifiedJWS(header, signing_input, signature, payload)
-            return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, _NO_SCOPES, None)
+            return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, scopes, trail)
+        if trail is not None:
+            trail.key = key
         if not key.verify(signature, signing_input):
             raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
         policy.rules.check(claims, self._now())
+        if scopes:
+            check_scopes(claims, scopes)
         return Verified(claims["iss"], key.key_id, key.algorithm.name, claims)

@@ -13,6 +13,7 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.explain import Step, explain
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
@@ -63,7 +64,7 @@ class Verifier:
         if self._observer is not None:
             return _opened(self.decide(token, scopes=scopes))
         try:  # the same, without building what nobody observes
-            return (None if scopes else self._shortcut.verify(token)) or self._pipeline.verify(token, scopes)
+            return self._shortcut.verify(token, scopes) or self._pipeline.verify(token, scopes)
         except RejectedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
@@ -77,7 +78,8 @@ class Verifier:
         """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had."""
         trail = self._trail()
         try:
-            decision = Decision("accepted", self._pipeline.verify(token, scopes, trail))
+            seen = self._shortcut.verify(token, scopes, trail) or self._pipeline.verify(token, scopes, trail)
+            decision = Decision("accepted", seen)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             decision = _refused(error)
         self._observe(decision, trail)
@@ -94,6 +96,13 @@ class Verifier:
             decision = _refused(error)
         self._observe(decision, trail)
         return decision
+
+    def explain(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+        """The checks on a token in their order, what each expected and found; one that failed is the last.
+
+        For people: unlike ``decide`` it emits no event.
+        """
+        return explain(self._pipeline, token, scopes)
 
     def close(self) -> None:
         """Close the key sources."""

@@ -103,8 +103,11 @@ class KeyOperations:
         entries = islice(self._process.signing.catalog.audit(after=after), AUDIT_PAGE_ENTRIES)
         return {"entries": [asdict(entry) for entry in entries]}
 
-    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = ()) -> dict[str, Any]:
-        return self._process.verifier(audience).decide(token, scopes=frozenset(scopes)).to_dict()
+    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
+        verifier, needed = self._process.verifier(audience), frozenset(scopes)
+        decision = verifier.decide(token, scopes=needed).to_dict()
+        steps = {"steps": [step.to_dict() for step in verifier.explain(token, scopes=needed)]} if explain else {}
+        return decision | steps
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,12 +27,15 @@ class DecisionEndpoint:
 
     async def verify(self, request: Request) -> Response:
         body = await http.read_object(request)
-        http.check_members(body, {"token", "audience", "scopes"})
+        http.check_members(body, {"token", "audience", "scopes", "explain"})
         token = http.member(body, "token", str)
-        scopes = http.member(body, "scopes", list, [])
+        scopes = frozenset(str(scope) for scope in http.member(body, "scopes", list, []))
         verifier = self._verifier_of(http.member(body, "audience", str, None))
-        decision = await verifier.adecide(token, scopes=frozenset(str(scope) for scope in scopes))
-        return http.json_response(decision.to_dict(), headers={"Cache-Control": "no-store"})
+        decision = (await verifier.adecide(token, scopes=scopes)).to_dict()
+        if http.member(body, "explain", bool, False):
+            steps = await run_in_threadpool(verifier.explain, token, scopes=scopes)
+            decision["steps"] = [step.to_dict() for step in steps]
+        return http.json_response(decision, headers={"Cache-Control": "no-store"})
 
 
 def openapi_paths() -> dict[str, Any]:
@@ -40,6 +44,7 @@ def openapi_paths() -> dict[str, Any]:
         "token": {"type": "string"},
         "audience": {"type": "string", "description": "Who you are: the token must name you in aud."},
         "scopes": {"type": "array", "items": {"type": "string"}},
+        "explain": {"type": "boolean", "description": "Add the checks in their order, what each expected and found."},
     }
     body = {"type": "object", "required": ["token"], "properties": members, "additionalProperties": False}
     described = {

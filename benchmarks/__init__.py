@@ -1,0 +1,1 @@
+"""What signing and verifying cost: ours, the raw primitive and the peers, side by side in one run."""
