@@ -12,7 +12,26 @@ import seeds
 
 Mutate = Callable[[bytes, int], bytes]
 
-_STRANGE = (None, True, False, 0, -1, 1.5, 2**70, "", "A", "AA", "AQAB", "\u00e9", "A" * 43, [], {}, [[]], ["sign"])
+_STRANGE: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**70,
+    10**400,
+    "",
+    "A",
+    "AA",
+    "AQAB",
+    "\u00e9",
+    "A" * 43,
+    [],
+    {},
+    [[]],
+    ["sign"],
+)
 
 
 def json_mutator(mutate: Mutate) -> Callable[[bytes, int, int], bytes]:

@@ -73,6 +73,7 @@ HEADERS = [
     b'{"alg":"HS256","b64":false,"crit":["b64"]}',
     b'{"alg":"HS256","jwk":{"kty":"oct","k":"AA"},"x5c":["AA"],"jku":"https://a.example"}',
 ]
+UNCLOSED = b'{"a":[' + b"[]," * 40 + b'"' + b'\\"' * 6000  # where the time grows with the square, this shows it
 SIGNED = [
     *(sw.sign(payload, key, typ="JWT").encode() for payload in PAYLOADS for key in (ES_KEY, HS_KEY)),
     sw.sign(b"no JSON", HS_KEY).encode(),
@@ -91,20 +92,27 @@ def corpora() -> dict[str, list[bytes]]:
     sets = [{"keys": public[:2]}, {"keys": [*bare, *public]}, {"keys": [public[0], 1, public[0], {"kty": "oct"}]}]
     return {
         "base64url": [b"", b"YQ", b"YWI", b"YWJj", b"-_-_", b"YR", b"YQ==", HS_KEY.sign(b"")],
-        "strict_json": [*HEADERS, *PAYLOADS, documents[0], b'{"a":' + b"[" * 31 + b"]" * 31 + b"}", b'{"a":1,"a":1}'],
+        "strict_json": [
+            *HEADERS,
+            *PAYLOADS,
+            documents[0],
+            b'{"a":' + b"[" * 31 + b"]" * 31 + b"}",
+            b'{"a":1,"a":1}',
+            UNCLOSED,
+        ],
         "header": HEADERS,
         "compact": SIGNED,
         "public_jwk": documents,
         "private_jwk": [_compact(key.export_private_dict()) for key in signers],
         "secret_jwk": [_compact(sw.SecretJWK.generate(f"HS{n}").export_secret_dict()) for n in (256, 384, 512)],
-        "jwk_set": [_compact(one) for one in sets],
-        "json_forms": _json_forms(),
+        "jwk_set": [UNCLOSED, *(_compact(one) for one in sets)],
+        "json_forms": [UNCLOSED, *_json_forms()],
         "key_file_public": [data for key in signers for data in _public_files(key.public)],
         "key_file_private": [data for key in signers for data in _private_files(key)],
         "verify": SIGNED,
         "verify_parts": [_parts(token) for token in SIGNED],
         "signed_header": HEADERS,
-        "signed_claims": PAYLOADS,
+        "signed_claims": [*PAYLOADS, UNCLOSED],
         "planted": HEADERS,
     }
 

@@ -196,6 +196,16 @@ def test_a_private_key_where_a_public_one_is_expected_is_refused_not_halved(refu
         refused("key.not_public", read_public, data)
 
 
+@pytest.mark.parametrize("password", [None, b"a password"])
+@pytest.mark.parametrize("curve", [0x6E, 0x6F, 0x70, 0x71])  # id-X25519, id-X448, id-Ed25519, id-Ed448: RFC 8410 §3
+def test_a_raw_private_key_of_the_wrong_length_is_refused(curve: int, password: bytes | None, refused: Refused) -> None:
+    short = bytes.fromhex(f"301f020100300506032b65{curve:02x}04130411") + bytes(17)
+    pem = b"-----BEGIN PRIVATE " + b"KEY-----\n%s\n-----END PRIVATE " + b"KEY-----\n"
+    for data in (short, pem % base64.b64encode(short)):
+        refused("key.malformed", read_private, data, alg=None, password=password)
+        refused("key.not_public", read_public, data)
+
+
 def test_a_public_key_where_a_private_one_is_expected_is_refused(signers: dict[str, Any], refused: Refused) -> None:
     for form in ("pem", "der", "openssh"):
         written = write_public(signers["ES256"].public, form=form)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_der_public_key,
@@ -111,7 +111,7 @@ def _is_private(data: bytes) -> bool:
         load_der_private_key(data, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, UnsupportedAlgorithm):
         return False
-    except TypeError:  # it is encrypted
+    except (TypeError, InternalError):  # it is encrypted, or its raw private key has the wrong length
         return True
     return True
 
@@ -124,7 +124,7 @@ def _opened(load: Callable[..., Any], data: bytes, password: bytes | None) -> An
         raise _password("the key needs a password" if not password else "the key is not encrypted") from None
     except UnsupportedAlgorithm:
         raise _unsupported() from None
-    except ValueError:
+    except (ValueError, InternalError):  # the latter for a raw private key of the wrong length
         if password and _is_encrypted(load, data):
             raise _password("the password is wrong, or the key was damaged") from None
         raise _malformed() from None
@@ -135,7 +135,7 @@ def _is_encrypted(load: Callable[..., Any], data: bytes) -> bool:
         load(data, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         return True
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         return False
     return False
 
