@@ -25,7 +25,7 @@ from agreement import (
     laxer,
     rows,
 )
-from forms import CLAIMS, FORMS, KEYS, Form, contents, few
+from forms import CLAIMS, FORMS, KEYS, Form, contents, few, key, private, verifying
 from hypothesis import given
 from hypothesis import strategies as st
 from keys_and_claims import (
@@ -38,6 +38,8 @@ from keys_and_claims import (
     check_peer_reads_our_pem,
 )
 from probes import PROBES
+
+import sealwright as sw
 
 COMPACT_ONLY = "PyJWT has the compact serialization only"
 DETACHED = "PyJWT detaches content exactly when it is unencoded (b64 false), and never otherwise"
@@ -163,3 +165,10 @@ def test_any_bytes_are_a_secret_to_pyjwt_as_to_us(alg: str, secret: bytes) -> No
 @few
 def test_claims_read_the_same_under_pyjwt_and_under_us(name: str, claims: dict[str, Any]) -> None:
     check_claims(PEER, name, claims)
+
+
+@pytest.mark.parametrize("curve", ["Ed25519", "Ed448"])
+def test_a_token_of_pyjwt_under_the_older_name_is_verified_by_a_key_of_the_newer(curve: str) -> None:
+    jwk = {**private(key(curve)), "alg": "EdDSA"}
+    token = PEER.sign(Form("compact"), b"content", [Signing(jwk, {"alg": "EdDSA"}, {})])
+    assert sw.verify_signature(token, verifying(key(curve))).payload == b"content"
