@@ -130,11 +130,13 @@ def _feed(content: BinaryIO, sinks: Sequence[tuple[bytes, Hasher]], b64: bool, p
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:
     """Pieces of one size, whatever a pipe hands out at a time; only the last is shorter."""
-    kept = b""
+    kept = bytearray()
     while data := content.read(_PIECE_BYTES - len(kept)):
         kept += data
         if len(kept) == _PIECE_BYTES:
-            yield kept
-            kept = b""
+            yield bytes(kept)
+            kept.clear()
+    if data is None:  # a pipe that does not wait: what follows would be left out of the signature
+        raise BlockingIOError("the stream has not ended, and has no bytes for now")
     if kept:
-        yield kept
+        yield bytes(kept)

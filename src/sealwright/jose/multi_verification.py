@@ -10,8 +10,7 @@ from sealwright.jose import json_forms
 from sealwright.jose.compact import MAXIMUM_TOKEN_BYTES
 from sealwright.jose.detached import Progress, StreamSignature, check_stream
 from sealwright.jose.json_forms import UnverifiedJSON, UnverifiedSignature
-from sealwright.jose.jwk import PublicJWK
-from sealwright.jose.signature_policy import SignaturePolicy, SignatureReport, SignatureResult
+from sealwright.jose.signature_policy import SignaturePolicy, SignatureReport, SignatureResult, identity
 from sealwright.jose.verification import Keys, VerificationKey, check_algorithm, select_key
 
 
@@ -65,7 +64,7 @@ def _results(
     prepared = [_prepare(one, keys) for one in parsed.signatures]
     ready = [one for one in prepared if isinstance(one, StreamSignature)]
     holds = iter(check_stream(content, ready, parsed.b64, progress))
-    seen: list[VerificationKey] = []
+    seen: set[object] = set()
     return tuple(
         _verdict(index, one, ready if isinstance(ready, RejectedError) else _checked(ready, next(holds)), seen)
         for index, (one, ready) in enumerate(zip(parsed.signatures, prepared, strict=True))
@@ -91,19 +90,13 @@ def _verdict(
     index: int,
     one: UnverifiedSignature | RejectedError,
     found: VerificationKey | RejectedError,
-    seen: list[VerificationKey],
+    seen: set[object],
 ) -> SignatureResult:
     name = None if isinstance(one, RejectedError) else one.header.algorithm
     if isinstance(found, RejectedError):
         key_id = None if isinstance(one, RejectedError) else one.key_id
         return SignatureResult(index, key_id, name, None, found.reason, found.message)
-    again = any(_same(found, other) for other in seen)
-    seen.append(found)
+    again = identity(found) in seen
+    seen.add(identity(found))
     reason = Reason.SIGNATURES_SAME_SIGNER if again else None
     return SignatureResult(index, found.key_id, name, found, reason, "counted already" if again else "")
-
-
-def _same(key: VerificationKey, other: VerificationKey) -> bool:
-    if isinstance(key, PublicJWK) and isinstance(other, PublicJWK):
-        return key is other or key.thumbprint() == other.thumbprint()
-    return key is other

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
+from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import VerificationKey
 
@@ -16,7 +17,7 @@ class SignaturePolicy:
 
     ``at_least``   so many different signers, each counted once
     ``every``      no signature may fail; says nothing about signatures that were stripped: name those in ``signers``
-    ``signers``    each must have signed: a kid, or a key set of which one key is enough
+    ``signers``    each must have signed: a kid, or a key set of which one key is enough; several kids are several keys
     ``hybrid``     a classical and a post-quantum signer (ML-DSA), so that breaking one family is not enough
     """
 
@@ -36,15 +37,23 @@ class SignaturePolicy:
             first = failed[0]
             assert first.reason is not None
             raise RejectedError(first.reason, f"signature {first.index} does not hold: {first.message}")
-        keys = [one.key for one in results if one.key is not None and one.counted]
-        for signer in self.signers:
-            if not any(_is(key, signer) for key in keys):
-                raise RejectedError(Reason.SIGNATURES_SIGNER_MISSING, f"{_name(signer)} has not signed")
-        if len(keys) < self.at_least:
-            message = f"{len(keys)} different signers have signed, {self.at_least} must"
+        keys = [one.key for one in results if one.key is not None]
+        self._check_signers(keys)
+        counted = sum(one.counted for one in results)
+        if counted < self.at_least:
+            message = f"{counted} different signers have signed, {self.at_least} must"
             raise RejectedError(Reason.SIGNATURES_TOO_FEW, message)
         if self.hybrid and {_post_quantum(key) for key in keys} != {True, False}:
             message = "a classical and a post-quantum signature must both hold"
+            raise RejectedError(Reason.SIGNATURES_SIGNER_MISSING, message)
+
+    def _check_signers(self, keys: Sequence[VerificationKey]) -> None:
+        for signer in self.signers:
+            if not any(_is(key, signer) for key in keys):
+                raise RejectedError(Reason.SIGNATURES_SIGNER_MISSING, f"{_name(signer)} has not signed")
+        names = {signer for signer in self.signers if isinstance(signer, str)}
+        if len({identity(key) for key in keys if key.key_id in names}) < len(names):
+            message = "one key has signed under the names of several signers"
             raise RejectedError(Reason.SIGNATURES_SIGNER_MISSING, message)
 
 
@@ -82,6 +91,11 @@ class SignatureReport:
     message: str
     results: tuple[SignatureResult, ...]
     payload: bytes | None = field(default=None, repr=False)
+
+
+def identity(key: VerificationKey) -> object:
+    """Equal for keys that are one signer, whatever kid and algorithm they were given."""
+    return key.thumbprint() if isinstance(key, PublicJWK) else key
 
 
 def _is(key: VerificationKey, signer: str | JWKSet) -> bool:
