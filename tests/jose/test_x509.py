@@ -6,6 +6,7 @@ import base64
 import contextlib
 import datetime as dt
 import hashlib
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 import sealwright as sw
 from sealwright.jose import base64url, strict_json
+from sealwright.jose.certificates import load_certificate
 from sealwright.jose.key_formats import public_from, read_public
 from sealwright.jose.x509 import certificate_chain, thumbprint_sha256, verify_chain
 
@@ -293,3 +295,15 @@ def test_a_certificate_of_an_unknown_version_is_malformed(leaf: Holder, root: Ho
     assert (len(keys), [str(one.reason) for one in keys.unusable]) == (1, ["key.malformed"])
     with pytest.raises(sw.ConfigurationError):
         verify_chain([leaf.text], anchors=[changed], now=NOW)
+
+
+@pytest.mark.parametrize("filtered", ["error", "ignore"])
+def test_a_certificate_with_a_serial_number_that_is_not_positive_is_malformed(
+    leaf: Holder, refused: Any, filtered: Any
+) -> None:
+    der = leaf.certificate.public_bytes(Encoding.DER)
+    size = (leaf.certificate.serial_number.bit_length() + 8) // 8
+    at = der.index(leaf.certificate.serial_number.to_bytes(size, "big"))
+    with warnings.catch_warnings():
+        warnings.simplefilter(filtered)
+        refused("key.malformed", load_certificate, der[:at] + bytes([0x80]) + der[at + 1 :])

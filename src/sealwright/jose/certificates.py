@@ -13,6 +13,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
@@ -21,8 +22,11 @@ from sealwright.jose.key_types import KeyType, kind_of, member_bytes
 MAXIMUM_CHAIN = 10
 MAXIMUM_CERTIFICATE_BYTES = 16 * 1024
 _THUMBPRINTS = ("x5t", "x5t#S256")
-# Not all of what the library raises for a strange certificate is a ValueError.
-UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+# Not all of what the library raises for a strange certificate is a ValueError; what it warns of, some programs raise.
+UNREADABLE = (
+    ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+    CryptographyDeprecationWarning,
+)  # fmt: skip
 
 
 def certificate_chain(x5c: Sequence[str]) -> tuple[x509.Certificate, ...]:
@@ -41,9 +45,12 @@ def load_certificate(data: bytes) -> x509.Certificate:
     """One certificate, PEM or DER. Raises RejectedError ``key.malformed``."""
     load = x509.load_pem_x509_certificate if data.startswith(b"-----BEGIN ") else x509.load_der_x509_certificate
     try:
-        return load(data)
+        certificate = load(data)
     except UNREADABLE:
         raise _malformed() from None
+    if certificate.serial_number <= 0:  # RFC 5280 §4.1.2.2
+        raise _malformed()
+    return certificate
 
 
 def thumbprint_sha256(der: bytes) -> str:
