@@ -37,7 +37,7 @@ COOKBOOK = {
 }
 REFUSED = {
     "jws/4_7.protecting_content_only": "header.malformed",  # an algorithm that is not protected can be exchanged
-    "rfc7797/4.2.hmac-sha2_b64_false": "token.encoding",  # RFC 7797 §6: its "b64" is not in "crit", so it has no effect
+    "rfc7797/4.2.hmac-sha2_b64_false": "header.critical",  # RFC 7797 §6: its "b64" is not in "crit"
 }
 SEVERAL = "jws/4_8.multiple_signatures"
 PAIRS = [(name, form) for name, forms in COOKBOOK.items() for form in forms]

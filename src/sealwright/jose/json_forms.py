@@ -41,10 +41,12 @@ def parse(text: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unverif
     encodings = {one.header.b64 for one in read if isinstance(one, UnverifiedSignature)}
     if len(encodings) > 1:  # RFC 7797 §3
         raise RejectedError(Reason.SIGNATURES_MIXED_ENCODING, 'the signatures do not agree about "b64"')
-    b64 = encodings != {False}
     payload = members.get("payload")
     if payload is not None and not isinstance(payload, str):
         raise RejectedError(Reason.SIGNATURES_MALFORMED, 'the member "payload" is not text')
+    if not encodings:  # nothing can hold, and how the payload is to be read is not known
+        return UnverifiedJSON(b"", True, read)
+    b64 = encodings == {True}
     if payload is not None:
         return UnverifiedJSON(base64url.decode_text(payload) if b64 else payload.encode(), b64, read)
     return UnverifiedJSON(None, b64, read)
