@@ -53,9 +53,14 @@ def sign_stream(
     """
     protected = header.encode(signer.algorithm.name, signer.key_id, typ, b64)
     hasher = signer.hasher()
-    sink = _Kept() if hasher is None else hasher
-    _feed(content, [(protected, sink)], b64, progress)
-    signature = signer.sign(sink.finalize()) if hasher is None else signer.sign_digest(sink.finalize())
+    if hasher is None:
+        kept = _Kept(alone=True)
+        _feed(content, [kept], b64, progress)
+        signature = signer.sign(protected + b"." + kept.finalize())
+    else:
+        hasher.update(protected + b".")
+        _feed(content, [hasher], b64, progress)
+        signature = signer.sign_digest(hasher.finalize())
     return (protected + b".." + base64url.encode(signature)).decode("ascii")
 
 
@@ -72,8 +77,9 @@ def verify_stream(
     key = select_key(unverified.header.key_id, keys)
     check_algorithm(unverified.header, key)
     signed = StreamSignature(unverified.header, key, unverified.signature)
-    if not check_stream(content, [signed], unverified.header.b64, progress)[0]:
-        raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
+    fault = check_stream(content, [signed], unverified.header.b64, progress)[0]
+    if fault is not None:
+        raise fault
     return VerifiedStream(unverified.header, key)
 
 
@@ -88,41 +94,58 @@ class StreamSignature:
 
 def check_stream(
     content: BinaryIO, signatures: Sequence[StreamSignature], b64: bool, progress: Progress | None = None
-) -> list[bool]:
-    """Which of several signatures over the same content hold; the content is read once."""
+) -> list[RejectedError | None]:
+    """Why each of several signatures over the same content does not hold, None where it does; it is read once.
+
+    Raises RejectedError ``payload.not_streamable`` when that is so of all, without reading on.
+    """
     hashers = [one.key.hasher() for one in signatures]
-    sinks = [_Kept() if hasher is None else hasher for hasher in hashers]
-    _feed(content, [(one.header.segment, sink) for one, sink in zip(signatures, sinks, strict=True)], b64, progress)
-    return [
-        one.key.verify(one.signature, sink.finalize())
-        if hasher is None
-        else one.key.verify_digest(one.signature, sink.finalize())
-        for one, hasher, sink in zip(signatures, hashers, sinks, strict=True)
-    ]
+    sinks = [hasher for hasher in hashers if hasher is not None]
+    kept = _Kept(alone=not sinks)
+    for one, hasher in zip(signatures, hashers, strict=True):
+        if hasher is not None:
+            hasher.update(one.header.segment + b".")
+    _feed(content, sinks if len(sinks) == len(signatures) else [*sinks, kept], b64, progress)
+    return [_fault(one, hasher, kept) for one, hasher in zip(signatures, hashers, strict=True)]
+
+
+def _fault(one: StreamSignature, hasher: Hasher | None, kept: _Kept) -> RejectedError | None:
+    if hasher is not None:
+        holds = one.key.verify_digest(one.signature, hasher.finalize())
+    elif kept.fault is not None:
+        return kept.fault
+    else:
+        holds = one.key.verify(one.signature, one.header.segment + b"." + kept.finalize())
+    return None if holds else RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
 
 
 class _Kept:
-    """Stands in for a hasher where the algorithm must see the bytes twice."""
+    """The content for algorithms that must see it twice, kept once for all of them; raises too much only ``alone``."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
+    def __init__(self, *, alone: bool) -> None:
+        self._data, self._alone = bytearray(), alone
+        self.fault: RejectedError | None = None
 
     def update(self, data: bytes, /) -> None:
-        if len(self._data) + len(data) > MAXIMUM_UNHASHED_BYTES:
-            message = f"this key's algorithm cannot sign more than {MAXIMUM_UNHASHED_BYTES >> 20} MiB of content"
-            raise RejectedError(Reason.PAYLOAD_NOT_STREAMABLE, f"{message}: sign a manifest of digests instead")
-        self._data += data
+        if self.fault is not None:
+            return
+        if len(self._data) + len(data) <= MAXIMUM_UNHASHED_BYTES:
+            self._data += data
+            return
+        message = f"this key's algorithm cannot sign more than {MAXIMUM_UNHASHED_BYTES >> 20} MiB of content"
+        self.fault = RejectedError(Reason.PAYLOAD_NOT_STREAMABLE, f"{message}: sign a manifest of digests instead")
+        self._data.clear()
+        if self._alone:
+            raise self.fault
 
     def finalize(self) -> bytes:
         return bytes(self._data)
 
 
-def _feed(content: BinaryIO, sinks: Sequence[tuple[bytes, Hasher]], b64: bool, progress: Progress | None) -> None:
-    for protected, sink in sinks:
-        sink.update(protected + b".")
+def _feed(content: BinaryIO, sinks: Sequence[Hasher], b64: bool, progress: Progress | None) -> None:
     for piece in _pieces(content):
         encoded = base64url.encode(piece) if b64 else piece
-        for _, sink in sinks:
+        for sink in sinks:
             sink.update(encoded)
         if progress is not None:
             progress(len(piece))

@@ -63,10 +63,10 @@ def _results(
     """One verdict for each; a key that signed twice counts once, whatever names it was given."""
     prepared = [_prepare(one, keys) for one in parsed.signatures]
     ready = [one for one in prepared if isinstance(one, StreamSignature)]
-    holds = iter(check_stream(content, ready, parsed.b64, progress))
+    faults = iter(check_stream(content, ready, parsed.b64, progress))
     seen: set[object] = set()
     return tuple(
-        _verdict(index, one, ready if isinstance(ready, RejectedError) else _checked(ready, next(holds)), seen)
+        _verdict(index, one, ready if isinstance(ready, RejectedError) else next(faults) or ready.key, seen)
         for index, (one, ready) in enumerate(zip(parsed.signatures, prepared, strict=True))
     )
 
@@ -80,10 +80,6 @@ def _prepare(one: UnverifiedSignature | RejectedError, keys: Keys) -> StreamSign
     except RejectedError as error:
         return error.with_traceback(None)
     return StreamSignature(one.header, key, one.signature)
-
-
-def _checked(signed: StreamSignature, holds: bool) -> VerificationKey | RejectedError:
-    return signed.key if holds else RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
 
 
 def _verdict(
