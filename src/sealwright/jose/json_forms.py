@@ -45,7 +45,7 @@ def parse(text: str | bytes, *, max_bytes: int = MAXIMUM_TOKEN_BYTES) -> Unverif
     if payload is not None and not isinstance(payload, str):
         raise RejectedError(Reason.SIGNATURES_MALFORMED, 'the member "payload" is not text')
     if not encodings:  # nothing can hold, and how the payload is to be read is not known
-        return UnverifiedJSON(b"", True, read)
+        return UnverifiedJSON(None if payload is None else b"", True, read)
     b64 = encodings == {True}
     if payload is not None:
         return UnverifiedJSON(base64url.decode_text(payload) if b64 else payload.encode(), b64, read)
