@@ -132,9 +132,9 @@ def _decide_compact(text: bytes, content: BinaryIO | None, proof: Proof, progres
         header = compact.parse(text).header
         try:
             key, payload = _proven(text, content, proof.keys, progress)
-            results = (SignatureResult(0, key.key_id, header.algorithm, key, None, ""),)
+            results = (SignatureResult(0, key.key_id, header, key, None, ""),)
         except RejectedError as error:
-            results = (SignatureResult(0, header.key_id, header.algorithm, None, error.reason, error.message),)
+            results = (SignatureResult(0, header.key_id, header, None, error.reason, error.message),)
         (proof.policy or ANY_SIGNATURE).check(results)
     except RejectedError as error:
         return SignatureReport(False, error.reason, error.message, results)

@@ -88,11 +88,11 @@ def _verdict(
     found: VerificationKey | RejectedError,
     seen: set[object],
 ) -> SignatureResult:
-    name = None if isinstance(one, RejectedError) else one.header.algorithm
+    header = None if isinstance(one, RejectedError) else one.header
     if isinstance(found, RejectedError):
         key_id = None if isinstance(one, RejectedError) else one.key_id
-        return SignatureResult(index, key_id, name, None, found.reason, found.message)
+        return SignatureResult(index, key_id, header, None, found.reason, found.message)
     again = identity(found) in seen
     seen.add(identity(found))
     reason = Reason.SIGNATURES_SAME_SIGNER if again else None
-    return SignatureResult(index, found.key_id, name, found, reason, "counted already" if again else "")
+    return SignatureResult(index, found.key_id, header, found, reason, "counted already" if again else "")

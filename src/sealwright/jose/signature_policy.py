@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose.jwk import PublicJWK
+from sealwright.jose.header import Header
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import VerificationKey
 
@@ -67,10 +68,14 @@ class SignatureResult:
 
     index: int
     key_id: str | None
-    algorithm: str | None
+    header: Header | None
     key: VerificationKey | None = field(repr=False)
     reason: Reason | None
     message: str
+
+    @property
+    def algorithm(self) -> str | None:
+        return None if self.header is None else self.header.algorithm
 
     @property
     def verified(self) -> bool:
