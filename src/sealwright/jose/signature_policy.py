@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.header import Header
+from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import VerificationKey
 
