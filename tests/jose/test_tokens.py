@@ -258,3 +258,16 @@ def test_an_unverified_token_does_not_show_itself(signers: dict[str, Any]) -> No
     shown = repr(compact.parse(token)) + repr(sw.verify_signature(token, signers["ES256"].public))
     assert not any(part in shown for part in token.split("."))
     assert "alice" not in shown
+
+
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512", "ES256K"])
+def test_ecdsa_signatures_keep_the_zeros_that_der_leaves_out(alg: str) -> None:
+    """One number in 256 begins with a zero byte; among 4000 signatures there are some of r and of s."""
+    key = sw.PrivateJWK.generate(alg)
+    signatures = [key.sign(b"%d" % number) for number in range(4000)]
+    size = len(signatures[0]) // 2
+    assert {len(one) for one in signatures} == {2 * size}
+    for start in (0, size):
+        shorter = [number for number, one in enumerate(signatures) if one[start] == 0][:100]
+        assert shorter
+        assert all(key.public.verify(signatures[number], b"%d" % number) for number in shorter)

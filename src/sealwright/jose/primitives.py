@@ -183,8 +183,11 @@ def _sodium_verifying(key: ed25519.Ed25519PublicKey) -> Verify:
 
 def _raw_signing(sign_der: Sign, size: int) -> Sign:
     def sign(data: bytes) -> bytes:
-        r, s = utils.decode_dss_signature(sign_der(data))
-        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+        der = sign_der(data)  # SEQUENCE { INTEGER r, INTEGER s }, written by the library: its tags need no checking
+        start = 2 if der[1] < 0x80 else 3
+        middle = start + 2 + der[start + 1]
+        r, s = der[start + 2 : middle], der[middle + 2 :]  # the sign byte that DER may add is cut off below
+        return r[-size:].rjust(size, b"\0") + s[-size:].rjust(size, b"\0")
 
     return sign
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose.base64url import decode
@@ -13,9 +13,20 @@ from sealwright.jose.header import remembered
 from sealwright.jose.strict_json import parse_object
 from sealwright.trust.decision import Verified
 from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.pipeline import Pipeline, Trail, Unproven
 
 NO_SCOPES: frozenset[str] = frozenset()
+
+
+class _Ordinary(NamedTuple):
+    """What one issuer's tokens are held against, within reach: each step from object to object costs, too."""
+
+    issuer: TrustedIssuer
+    algorithms: frozenset[str]
+    typ: str | None
+    find: Callable[[str | None], VerificationKey]
+    check_claims: Callable[[Mapping[str, Any], float], None]
 
 
 class Shortcut:
@@ -33,8 +44,10 @@ class Shortcut:
         self._maximum_bytes = pipeline.issuers.maximum_token_bytes
         # With several issuers each has a limit of its own, and revocations are looked up by steps: not ordinary.
         ordinary = pipeline.revocation is None and len(list(pipeline.issuers)) == 1
-        self._by_name: Mapping[str, TrustedIssuer] = {
-            one.policy.issuer: one for one in pipeline.issuers if ordinary and isinstance(one.policy.issuer, str)
+        self._by_name: Mapping[str, _Ordinary] = {
+            one.policy.issuer: _gather(one)
+            for one in pipeline.issuers
+            if ordinary and isinstance(one.policy.issuer, str)
         }
 
     def verify(  # noqa: C901 - a call costs as much as a check
@@ -49,17 +62,15 @@ class Shortcut:
             header = remembered(protected)
             claims = parse_object(decode(payload))
             signature = decode(segment)
-            issuer = self._by_name[claims["iss"]]
+            issuer, algorithms, typ, find, check_claims = self._by_name[claims["iss"]]
         except (RejectedError, LookupError, ValueError, TypeError, AttributeError):
             return None
-        policy, algorithm = issuer.policy, header.algorithm
-        if algorithm not in policy.algorithms or header.key_id is None or not header.b64:
-            return None
-        if policy.typ not in (None, header.type):
+        algorithm, key_id = header.algorithm, header.key_id
+        if algorithm not in algorithms or key_id is None or not header.b64 or typ not in (None, header.type):
             return None
         if trail is not None:
             trail.issuer = issuer
-        key = issuer.source.find(header.key_id)
+        key = find(key_id)
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
             token = UnverifiedJWS(header, signing_input, signature, payload)
             return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, scopes, trail)
@@ -67,7 +78,12 @@ class Shortcut:
             trail.key = key
         if not key.verify(signature, signing_input):
             raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
-        policy.rules.check(claims, self._now())
+        check_claims(claims, self._now())
         if scopes:
             check_scopes(claims, scopes)
-        return Verified(claims["iss"], key.key_id, key.algorithm.name, claims)
+        return tuple.__new__(Verified, (claims["iss"], key.key_id, key.algorithm.name, claims))
+
+
+def _gather(issuer: TrustedIssuer) -> _Ordinary:
+    policy = issuer.policy
+    return _Ordinary(issuer, policy.algorithms, policy.typ, issuer.source.find, policy.rules.check)
