@@ -149,7 +149,7 @@ def test_what_cannot_be_done_says_why(made: Path, password: Path, tmp_path: Path
         (["import", tmp_path / "absent", "--password-file", password], "request.malformed"),
         (["public", public], "key.malformed"),
         (["show", sealed], "json.malformed"),
-        (["generate", "--alg", "HS256", "--private"], "algorithm.key_mismatch"),
+        (["generate", "--alg", "dir", "--private"], "key.ambiguous"),
         (["generate", "--alg", "none", "--private"], "algorithm.unknown"),
     ]
     for arguments, reason in cases:

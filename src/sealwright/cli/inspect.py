@@ -48,7 +48,7 @@ def inspect(
         wanted = Wanted.read(
             audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home, explain=True
         )
-        raise typer.Exit(EXIT_CODES[decide_one(token, wanted, as_json=as_json)])
+        raise typer.Exit(EXIT_CODES[decide_one(read_token(token), wanted, as_json=as_json)])
     why = "these options are for --explain"
     leave_out(why, audience=audience, issuer=issuer, jwks=jwks, algorithm=algorithm, scope=scope, home=home)
     seen = seen_in(read_token(token))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from sealwright.cli.key_files import read_jwk, read_password, read_private_jwk, write_private
+from sealwright.cli.key_files import public_members, read_jwk, read_password, read_private_jwk, write_private
+from sealwright.cli.new_keys import Made, new_key
 from sealwright.cli.options import Json, print_json, print_table, read_bytes
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
-from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.key_formats import export_private_pem, read_private, read_public, write_public
 
 app = typer.Typer(no_args_is_help=True, help="Make, convert and show single keys.")
@@ -46,10 +47,13 @@ def generate(
     private: Private = False,
     as_json: Json = False,
 ) -> None:
-    """Make a private key: into a file with --out, or onto standard output with --private."""
+    """Make a private key or a secret: into a file with --out, or onto standard output with --private.
+
+    ES256, RS256, Ed25519, ML-DSA-65 and so on sign, HS256 is a shared secret that signs; RSA-OAEP-256, ECDH-ES and
+    A256KW are for sign --encrypt-for.
+    """
     _check_where(out, private)
-    key = PrivateJWK.generate(alg, key_id=kid)
-    _write_private_jwk(key, out, as_json)
+    _write_private_jwk(new_key(alg, kid), out, as_json)
 
 
 @app.command("import")
@@ -66,7 +70,7 @@ def import_(
     data = read_bytes(file)
     if private:
         key = read_private(data, alg=alg, key_id=kid, password=read_password(password_file))
-        _write_private_jwk(key, out, as_json)
+        _write_private_jwk(Made(key.export_private_dict(), key.public.to_dict()), out, as_json)
         return
     _refuse_without_private(out, password_file)
     print_json(read_public(data, alg=alg, key_id=kid).to_dict())
@@ -97,7 +101,7 @@ def export(
 @app.command()
 def public(file: File) -> None:
     """Print the public half of a private JWK."""
-    print_json(read_private_jwk(file).public.to_dict())
+    print_json(public_members(file))
 
 
 @app.command()
@@ -122,13 +126,12 @@ def show(file: File, as_json: Json = False) -> None:
     if as_json:
         print_json({**key.to_dict(), "thumbprint": key.thumbprint()})
     else:
-        print_table(("MEMBER", "VALUE"), _rows(key))
+        print_table(("MEMBER", "VALUE"), [*_rows(key.to_dict()), ("thumbprint", key.thumbprint())])
 
 
-def _rows(key: PublicJWK) -> list[tuple[str, str]]:
+def _rows(members: Mapping[str, Any]) -> list[tuple[str, str]]:
     named = {"kty", "crv", "alg", "kid", "use", "iat", "nbf", "exp", "revoked"}
-    rows = [(name, escape(str(value))) for name, value in key.to_dict().items() if name in named]
-    return [*rows, ("thumbprint", key.thumbprint())]
+    return [(name, escape(str(value))) for name, value in members.items() if name in named]
 
 
 def _check_where(out: Path | None, private: bool) -> None:
@@ -142,16 +145,16 @@ def _refuse_without_private(out: Path | None, password_file: str | None) -> None
         raise RejectedError(Reason.REQUEST_MALFORMED, "--out and --password-file are for private keys: add --private")
 
 
-def _write_private_jwk(key: PrivateJWK, out: Path | None, as_json: bool) -> None:
-    """Onto standard output, or into a file, and then the public half is shown."""
+def _write_private_jwk(key: Made, out: Path | None, as_json: bool) -> None:
+    """Onto standard output, or into a file, and then it is shown without what is private."""
     if out is None:
-        print_json(key.export_private_dict())
+        print_json(key.whole)
         return
-    write_private(out, strict_json.encode_object(key.export_private_dict()) + b"\n")
+    write_private(out, strict_json.encode_object(key.whole) + b"\n")
     if as_json:
-        print_json(key.public.to_dict())
+        print_json(key.shown)
     else:
-        print_table(("MEMBER", "VALUE"), _rows(key.public))
+        print_table(("MEMBER", "VALUE"), _rows(key.shown))
 
 
 def _write_bytes(data: bytes) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from sealwright.cli.options import read_bytes
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
+from sealwright.jose.encryption_keys import KEY_ALGORITHMS, DecryptionJWK
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.key_formats import read_private
 from sealwright.jose.key_types import KEY_TYPES
@@ -20,6 +22,13 @@ def read_jwk(source: str) -> PublicJWK:
     kind = KEY_TYPES.get(str(members.get("kty")))
     is_private = kind is not None and any(name in members for name in kind.private)
     return PrivateJWK.from_dict(members).public if is_private else PublicJWK.from_dict(members)
+
+
+def public_members(source: str) -> dict[str, Any]:
+    """The public half of a private JWK, one that signs or one that decrypts."""
+    members = strict_json.parse_object(read_bytes(source))
+    kind = DecryptionJWK if members.get("use") == "enc" or members.get("alg") in KEY_ALGORITHMS else PrivateJWK
+    return kind.from_dict(members).public.to_dict()
 
 
 def read_private_jwk(source: str) -> PrivateJWK:

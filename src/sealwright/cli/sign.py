@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sealwright.cli.encryption import encrypted
 from sealwright.cli.options import (
     DEFAULT,
     Home,
@@ -71,6 +72,10 @@ def sign(
         typer.Option("--add-to", rich_help_panel=_FILES, help="Add a signature to the JSON JWS in this file, or -."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", rich_help_panel=_FILES, help="Write the JWS to a file.")] = None,
+    encrypt_for: Annotated[
+        str | None,
+        typer.Option("--encrypt-for", help="A recipient's public JWK: what is signed is encrypted for it."),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +87,14 @@ def sign(
         why = "--key signs a --payload, and touches no data folder"
         leave_out(why, claims=claims, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home)
         jws = JwsOptions(
-            payload=payload, typ=typ, form=form, detached=detached, unencoded=unencoded, add_to=add_to, out=out
+            payload=payload,
+            typ=typ,
+            form=form,
+            detached=detached,
+            unencoded=unencoded,
+            add_to=add_to,
+            out=out,
+            encrypt_for=encrypt_for,
         )
         sign_with_keys(KeyOptions(files=key, algorithms=alg or (), password_file=password_file), jws, as_json=as_json)
         return
@@ -93,6 +105,8 @@ def sign(
         raise _wrong("give either --claims with --audience, or --payload with --typ")
     with_claims = claims is not None
     answer = _token(issuer, str(claims), audience, lifetime, home) if with_claims else _any(issuer, payload, typ, home)
+    if encrypt_for is not None:
+        answer["token"] = encrypted(answer["token"], encrypt_for)
     if as_json:
         print_json(answer)
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from sealwright.cli.encryption import encrypted
 from sealwright.cli.key_files import read_password, read_signing_key
 from sealwright.cli.options import check_one_stdin, print_json, read_bytes
 from sealwright.cli.output import new_file
@@ -60,13 +61,16 @@ class JwsOptions:
     unencoded: bool
     add_to: str | None
     out: Path | None
+    encrypt_for: str | None
 
 
 def sign_with_keys(keys: KeyOptions, jws: JwsOptions, *, as_json: bool) -> None:
     """Print a JWS, or write it to a file. Raises RejectedError ``request.*``, ``key.*`` or ``payload.*``."""
-    check_one_stdin(*keys.files, keys.password_file, jws.payload, jws.add_to)
+    check_one_stdin(*keys.files, keys.password_file, jws.payload, jws.add_to, jws.encrypt_for)
     signers = keys.read()
     text = _add(signers, jws) if jws.add_to is not None else _signed(signers, jws, quiet=as_json)
+    if jws.encrypt_for is not None:
+        text = encrypted(text, jws.encrypt_for)
     if len(text) > MAXIMUM_TOKEN_BYTES:
         message = f"the JWS would be larger than {MAXIMUM_TOKEN_BYTES} bytes, which is refused: add --detached"
         raise RejectedError(Reason.TOKEN_TOO_LARGE, message)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sealwright.cli.options import Home, Json, check_one_stdin, leave_out
+from sealwright.cli.encryption import decrypted
+from sealwright.cli.options import Home, Json, check_one_stdin, leave_out, read_token
 from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_lines, decide_one
 from sealwright.cli.verify_lines import verify_lines
 from sealwright.cli.verify_signatures import Proof, to_dict, verify_one
@@ -58,6 +59,9 @@ def verify(
         str | None,
         typer.Option("--out", rich_help_panel=_SIGNATURES, help="Write the verified payload here; - for stdout."),
     ] = None,
+    decrypt_with: Annotated[
+        str | None, typer.Option("--decrypt-with", help="Your private JWK, for a signed token that is encrypted.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -70,13 +74,14 @@ def verify(
     Tokens are read from a file or standard input, so that they stay out of the shell's history.
     """
     if lines is not None:
-        leave_out("--lines reads its tokens from its own file", FILE=token != "-", content=content, out=out)
-    check_one_stdin(token if lines is None else lines, content, jwks, *(keys or ()))
+        why = "--lines reads its tokens from its own file"
+        leave_out(why, FILE=token != "-", content=content, out=out, decrypt_with=decrypt_with)
+    check_one_stdin(token if lines is None else lines, content, jwks, decrypt_with, *(keys or ()))
     if keys:
         leave_out(_ONLY, audience=audience, issuer=issuer, jwks=jwks, scope=scope, home=home)
         proof = Proof.read(keys, algorithms=algorithm or (), policy=policy, signers=signer or (), hybrid=hybrid)
         if lines is None:
-            outcome = verify_one(token, proof, content=content, out=out, as_json=as_json)
+            outcome = verify_one(_text(token, decrypt_with), proof, content=content, out=out, as_json=as_json)
         else:
             outcome = verify_lines(lines, lambda text: to_dict(proof.decide(text)))
     else:
@@ -84,5 +89,14 @@ def verify(
         wanted = Wanted.read(
             audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home
         )
-        outcome = decide_one(token, wanted, as_json=as_json) if lines is None else decide_lines(lines, wanted)
+        if lines is None:
+            # Read before the folder is locked: in a pipe, whoever writes the token may still need the folder.
+            outcome = decide_one(_text(token, decrypt_with), wanted, as_json=as_json)
+        else:
+            outcome = decide_lines(lines, wanted)
     raise typer.Exit(EXIT_CODES[outcome])
+
+
+def _text(token: str, decrypt_with: str | None) -> bytes:
+    text = read_token(token)
+    return text if decrypt_with is None else decrypted(text, decrypt_with)

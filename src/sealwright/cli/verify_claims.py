@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from sealwright.cli.options import print_json, print_table, printable, read_bytes, read_token
+from sealwright.cli.options import print_json, print_table, printable, read_bytes
 from sealwright.cli.session import open_calls
 from sealwright.cli.verify_lines import Decide, verify_lines
 from sealwright.errors import Reason, RejectedError
@@ -89,12 +89,10 @@ class Wanted:
         return VerificationPolicy(issuer=self.issuer, audience=self.audience, algorithms=allowed)
 
 
-def decide_one(token: str, wanted: Wanted, *, as_json: bool) -> str:
+def decide_one(token: bytes, wanted: Wanted, *, as_json: bool) -> str:
     """Print the decision over one token; its outcome."""
-    # Read before the folder is locked: in a pipe, whoever writes the token may still need the folder.
-    text = read_token(token)
     with wanted.deciding() as decide:
-        decision = decide(text)
+        decision = decide(token)
     if as_json:
         print_json(decision)
     else:

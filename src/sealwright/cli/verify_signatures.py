@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from rich.console import Console
 
-from sealwright.cli.options import print_json, print_table, printable, read_token
+from sealwright.cli.options import print_json, print_table, printable
 from sealwright.cli.output import NewFile, new_file
 from sealwright.cli.progress import Content, open_content
 from sealwright.cli.verification_keys import read_keys
@@ -57,12 +57,11 @@ class Proof:
         return decide_signatures(text, self.keys, policy=policy, payload=content, progress=progress)
 
 
-def verify_one(token: str, proof: Proof, *, content: str | None, out: str | None, as_json: bool) -> str:
+def verify_one(text: bytes, proof: Proof, *, content: str | None, out: str | None, as_json: bool) -> str:
     """Decide over one JWS, report it, and write what was verified."""
     if out == "-" and (as_json or content is not None):
         message = "--out - writes a payload that the JWS carries: leave out --json and --content, or write to a file"
         raise RejectedError(Reason.REQUEST_MALFORMED, message)
-    text = read_token(token)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(new_file(Path(out) if out not in (None, "-") else None))
         opened = stack.enter_context(open_content(content, quiet=as_json)) if content is not None else None
