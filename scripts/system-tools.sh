@@ -2,6 +2,7 @@
 # The programs outside of Python that tests use as peers. What cannot be had is listed, and its tests skip.
 set -u
 JOSE_VERSION=6.2.18
+NODE_VERSION=24
 missing=""
 if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else as_root=no; fi
 
@@ -18,9 +19,18 @@ debian() { # COMMAND PACKAGE...
 debian jose jose
 debian node nodejs npm
 debian npm npm
-if [ "$(cat .tools/node/node_modules/jose/package.json 2>/dev/null | grep -c "\"version\": \"$JOSE_VERSION\"")" = 0 ]; then
+npm_package() { # NAME VERSION: below .tools/node, where nothing of it is installed for anybody else
+    grep -qs "\"version\": \"$2" ".tools/node/node_modules/$1/package.json" && return
     mkdir -p .tools/node
-    (cd .tools/node && npm install --silent --no-save --no-package-lock --no-audit --no-fund "jose@$JOSE_VERSION" >/dev/null 2>&1) ||
-        missing="$missing\n  npm install --prefix .tools/node jose@$JOSE_VERSION"
+    (cd .tools/node && npm install --silent --no-save --no-package-lock --no-audit --no-fund $WANTED >/dev/null 2>&1) ||
+        missing="$missing\n  npm install --prefix .tools/node $WANTED"
+}
+
+# npm jose signs with ML-DSA from Node 24.7 on; where the machine's own Node is older, one lies beside the package.
+WANTED="jose@$JOSE_VERSION"
+if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 24 || (a == 24 && b >= 7) ? 0 : 1)' 2>/dev/null; then
+    WANTED="$WANTED node@$NODE_VERSION"
+    npm_package node "$NODE_VERSION"
 fi
+npm_package jose "$JOSE_VERSION"
 [ -z "$missing" ] || printf 'These are missing; tests that need them will be skipped:%b\n' "$missing"

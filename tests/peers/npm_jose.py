@@ -17,11 +17,13 @@ from keys_and_claims import AUDIENCE, ISSUER
 from sealwright.jose import base64url
 
 INSTALLED = Path(__file__).parents[2] / ".tools" / "node"  # imports of an evaluated script are looked up from here
+OWN_NODE = INSTALLED / "node_modules" / ".bin" / "node"  # a newer one than the machine's
+NODE = str(OWN_NODE) if OWN_NODE.exists() else "node"
 SCRIPT = Path(__file__).with_suffix(".mjs")
 
 
 def missing() -> str | None:
-    if shutil.which("node") is None:
+    if shutil.which(NODE) is None:
         return "NO NODE: node is not installed"
     if not (INSTALLED / "node_modules" / "jose").is_dir():
         return "NO NPM JOSE: make test installs it below .tools/node"
@@ -41,7 +43,7 @@ class NpmJose:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            ["node", "--no-warnings", "--input-type=module", "--eval", SCRIPT.read_text("utf-8")],
+            [NODE, "--no-warnings", "--input-type=module", "--eval", SCRIPT.read_text("utf-8")],
             cwd=INSTALLED,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
