@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sqlite3
@@ -226,7 +227,7 @@ def test_a_database_that_vanishes_under_the_service_is_an_error_of_ours(
     start_service: Callable[..., RunningService],
 ) -> None:
     service = start_service()
-    with sqlite3.connect(service.home / "sealwright.db") as database:
+    with contextlib.closing(sqlite3.connect(service.home / "sealwright.db")) as database, database:
         database.execute("ALTER TABLE audit RENAME TO elsewhere")
     answer = service.request("POST", "/v1/issuers/default/tokens", {"claims": {"sub": "a"}, "audience": "b"})
     assert (answer.status, answer.json()["reason"]) == (503, "catalog.unavailable")
