@@ -285,3 +285,10 @@ def test_property_any_members_are_a_key_or_are_refused(members: dict[str, Any]) 
         with contextlib.suppress(sw.RejectedError):
             read(members)
     sw.JWKSet.from_dict({"keys": [members]})
+
+
+def test_a_member_that_nobody_knows_is_never_published() -> None:
+    members = sw.PrivateJWK.generate("ES256").export_private_dict()
+    read = sw.PrivateJWK.from_dict({**members, "backup_of_d": members["d"], "use": "sig", "iat": 1})
+    assert read.public.to_dict().keys() == {"kty", "crv", "x", "y", "alg", "kid", "use", "iat"}
+    assert "backup_of_d" not in read.export_private_dict()

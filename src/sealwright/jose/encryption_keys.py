@@ -15,7 +15,7 @@ from typing import Any, Self
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
-from sealwright.jose.key_members import check_text, thumbprint
+from sealwright.jose.key_members import PUBLISHED, check_text, thumbprint
 from sealwright.jose.key_types import KEY_TYPES, PRIVATE_MEMBERS, guarded, member_bytes
 from sealwright.jose.unshowable import Unshowable
 
@@ -108,7 +108,7 @@ class DecryptionJWK(Unshowable):
         """Read a private JWK. Raises RejectedError ``key.*``; halves that do not match are ``key.malformed``."""
         kind = KEY_TYPES[_check(members, secret=False)]
         native = guarded(kind.load_private, members)
-        return cls(native, {name: v for name, v in members.items() if name not in (*PRIVATE_MEMBERS, "key_ops")})
+        return cls(native, {name: value for name, value in members.items() if name in PUBLISHED})
 
     def check_content(self, enc: str) -> None:
         """Every content algorithm goes with a private key."""

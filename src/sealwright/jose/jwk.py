@@ -10,7 +10,15 @@ from typing import Any, NoReturn, Self
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.key_members import check_asymmetric, check_usable, curve_of, limits_of, row_of, thumbprint
+from sealwright.jose.key_members import (
+    PUBLISHED,
+    check_asymmetric,
+    check_usable,
+    curve_of,
+    limits_of,
+    row_of,
+    thumbprint,
+)
 from sealwright.jose.key_types import KEY_TYPES, PRIVATE_MEMBERS, KeyType, guarded
 from sealwright.jose.primitives import Hasher, Sign, Verify
 from sealwright.jose.unshowable import Unshowable
@@ -142,7 +150,7 @@ class PrivateJWK(Unshowable):
         computed = kind.public_members(native.public_key())
         if any(members.get(name) != value for name, value in computed.items()):
             raise RejectedError(Reason.KEY_MALFORMED, "the private and the public half do not belong together")
-        kept = {name: value for name, value in members.items() if name not in (*PRIVATE_MEMBERS, "key_ops")}
+        kept = {name: value for name, value in members.items() if name in PUBLISHED}
         return cls(native, _public_of(kind, native, row, members.get("kid"), kept))
 
     def hasher(self) -> Hasher | None:

@@ -14,6 +14,8 @@ from sealwright.jose.certificates import check_certificate_members
 from sealwright.jose.key_types import KEY_TYPES, KeyType
 
 _TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use", "x5u")
+# What the public half of a private key keeps beside its numbers: nobody knows what an unknown member is for.
+PUBLISHED = frozenset(["use", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "iat", "nbf", "exp", "revoked"])
 _TIME_MEMBERS = ("exp", "nbf", "iat")
 _LIMITING = ("exp", "nbf", "revoked")
 
