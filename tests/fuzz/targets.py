@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import seeds
 import sealwright as sw
 from sealwright.clock import ManualClock
 from sealwright.errors import SealwrightError
-from sealwright.jose import base64url, compact, json_forms, strict_json
+from sealwright.jose import base64url, compact, json_forms, key_formats, strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.header import Header
 from sealwright.trust.sources.shared_secret import SharedSecret
@@ -191,6 +190,20 @@ def signed_claims(data: bytes) -> None:
         assert max(claims.get("nbf", 0), claims.get("iat", 0)) <= seeds.NOW + 60
 
 
+def key_file_public(data: bytes) -> None:
+    key = _result(key_formats.read_public, data)
+    if key is not None:
+        _check_public(key)
+
+
+def key_file_private(data: bytes) -> None:
+    key = _result(lambda: key_formats.read_private(data, alg="RS256")) or _result(
+        lambda: key_formats.read_private(data, alg=None)
+    )
+    if key is not None:
+        _check_private(key)
+
+
 TARGETS: dict[str, Target] = {
     "base64url": base64url_decode,
     "strict_json": strict_json_object,
@@ -205,24 +218,9 @@ TARGETS: dict[str, Target] = {
     "verify_parts": verify_parts,
     "signed_header": signed_header,
     "signed_claims": signed_claims,
+    "key_file_public": key_file_public,
+    "key_file_private": key_file_private,
 }
-
-if importlib.util.find_spec("sealwright.jose.key_formats"):
-    from sealwright.jose import key_formats
-
-    def key_file_public(data: bytes) -> None:
-        key = _result(key_formats.read_public, data)
-        if key is not None:
-            _check_public(key)
-
-    def key_file_private(data: bytes) -> None:
-        key = _result(lambda: key_formats.read_private(data, alg="RS256")) or _result(
-            lambda: key_formats.read_private(data, alg=None)
-        )
-        if key is not None:
-            _check_private(key)
-
-    TARGETS |= {"key_file_public": key_file_public, "key_file_private": key_file_private}
 
 
 def _planted(data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from sealwright.errors import Reason, SealwrightError
 from sealwright.events import TokenDecided
 from sealwright.jose import base64url, strict_json
 from sealwright.jose.claims import ClaimRules
-from sealwright.trust.explain import Step
+from sealwright.trust.decision import Step
 
 ISSUER, AUDIENCE = "https://id.example", "orders"
 CLOCK = ManualClock()
@@ -190,7 +191,7 @@ def test_an_explanation_names_each_check_and_shows_no_token() -> None:
     checks = [step.check for step in steps]
     assert checks[:4] == ["shape", "payload", "known issuer", "issuer's limit"]
     assert checks.index("signature") < checks.index("claim types")
-    text = json.dumps([step.to_dict() for step in steps])
+    text = json.dumps([asdict(step) for step in steps])
     assert not [part for part in token.split(".") if part in text]
     assert "private" not in text
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sealwright.cli.options import Home, Json, leave_out, print_json, read_token
 from sealwright.cli.unverified import seen_in
-from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_one
+from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_one, given
 
 _EXPLAIN = "With --explain"
 
@@ -45,8 +45,14 @@ def inspect(
     With --explain the token is verified as `sealwright verify` does, and each check is shown.
     """
     if explain:
-        wanted = Wanted.read(
-            audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home, explain=True
+        wanted = Wanted(
+            audience=given(audience),
+            issuer=issuer,
+            jwks=jwks,
+            algorithms=algorithm or (),
+            scopes=scope or (),
+            home=home,
+            explain=True,
         )
         raise typer.Exit(EXIT_CODES[decide_one(read_token(token), wanted, as_json=as_json)])
     why = "these options are for --explain"

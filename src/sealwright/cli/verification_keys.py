@@ -34,7 +34,7 @@ def read_keys(sources: Sequence[str], *, algorithms: Collection[str], named: boo
     sets = [one for one in read if isinstance(one, JWKSet)]
     found = dict.fromkeys(key for one in sets for key in one)  # the same key in two files is one key
     unusable = [key for one in sets for key in one.unusable]
-    keys = _usable_now(JWKSet(found, unusable=unusable).bound_to(allowed or ASYMMETRIC))
+    keys = JWKSet(found, unusable=unusable).bound_to(allowed or ASYMMETRIC).usable_at(SYSTEM_CLOCK.now())
     _tell(keys.unusable, none_left=not keys)
     return keys.keys[0] if len(keys) == 1 and keys.keys[0].key_id is None else keys
 
@@ -72,19 +72,6 @@ def _only_secret(read: Sequence[JWKSet | SecretJWK], allowed: Collection[str]) -
         raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the key's algorithm is not among those of --algorithm")
     secret.check_usable(SYSTEM_CLOCK.now())
     return secret
-
-
-def _usable_now(keys: JWKSet) -> JWKSet:
-    usable: list[PublicJWK] = []
-    unusable = list(keys.unusable)
-    now = SYSTEM_CLOCK.now()
-    for index, key in enumerate(keys):
-        try:
-            key.check_usable(now)
-            usable.append(key)
-        except RejectedError as error:
-            unusable.append(UnusableKey(index, key.key_id, error.reason))
-    return JWKSet(usable, unusable=unusable)
 
 
 def _tell(unusable: Sequence[UnusableKey], *, none_left: bool) -> None:

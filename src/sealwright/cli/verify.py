@@ -8,7 +8,7 @@ import typer
 
 from sealwright.cli.encryption import decrypted
 from sealwright.cli.options import Home, Json, check_one_stdin, leave_out, read_token
-from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_lines, decide_one
+from sealwright.cli.verify_claims import EXIT_CODES, Wanted, decide_lines, decide_one, given
 from sealwright.cli.verify_lines import verify_lines
 from sealwright.cli.verify_signatures import Proof, to_dict, verify_one
 
@@ -86,8 +86,13 @@ def verify(
             outcome = verify_lines(lines, lambda text: to_dict(proof.decide(text)))
     else:
         leave_out(_FOR_KEYS, content=content, policy=policy, signer=signer, hybrid=hybrid, out=out)
-        wanted = Wanted.read(
-            audience, issuer=issuer, jwks=jwks, algorithms=algorithm or (), scopes=scope or (), home=home
+        wanted = Wanted(
+            audience=given(audience),
+            issuer=issuer,
+            jwks=jwks,
+            algorithms=algorithm or (),
+            scopes=scope or (),
+            home=home,
         )
         if lines is None:
             # Read before the folder is locked: in a pipe, whoever writes the token may still need the folder.

@@ -39,30 +39,6 @@ class Wanted:
     home: Path | None
     explain: bool = False
 
-    @classmethod
-    def read(
-        cls,
-        audience: str | None,
-        *,
-        issuer: str | None,
-        jwks: str | None,
-        algorithms: Sequence[str],
-        scopes: Sequence[str],
-        home: Path | None,
-        explain: bool = False,
-    ) -> Wanted:
-        if audience is None:
-            raise typer.BadParameter("say who you are, or prove signatures only with --keys", param_hint="--audience")
-        return cls(
-            audience=audience,
-            issuer=issuer,
-            jwks=jwks,
-            algorithms=algorithms,
-            scopes=scopes,
-            home=home,
-            explain=explain,
-        )
-
     @contextlib.contextmanager
     def deciding(self) -> Iterator[Decide]:
         """One Verifier, service or folder for as many tokens as there are."""
@@ -77,16 +53,21 @@ class Wanted:
 
     def _decided(self, verifier: Verifier, token: bytes) -> dict[str, Any]:
         scopes = frozenset(self.scopes)
-        decision = verifier.decide(token, scopes=scopes).to_dict()
-        if self.explain:
-            decision["steps"] = [step.to_dict() for step in verifier.explain(token, scopes=scopes)]
-        return decision
+        steps = verifier.explain(token, scopes=scopes) if self.explain else None
+        return verifier.decide(token, scopes=scopes).to_dict(steps)
 
     def _policy(self) -> VerificationPolicy:
         if self.issuer is None:
             raise RejectedError(Reason.REQUEST_MALFORMED, "--jwks needs --issuer: whose tokens do these keys verify?")
         allowed = frozenset(self.algorithms) if self.algorithms else ASYMMETRIC
         return VerificationPolicy(issuer=self.issuer, audience=self.audience, algorithms=allowed)
+
+
+def given(audience: str | None) -> str:
+    """Raises wrong usage, exit code 2, where nobody said who they are."""
+    if audience is None:
+        raise typer.BadParameter("say who you are, or prove signatures only with --keys", param_hint="--audience")
+    return audience
 
 
 def decide_one(token: bytes, wanted: Wanted, *, as_json: bool) -> str:

@@ -59,7 +59,7 @@ def encode(algorithm: str, key_id: str | None, typ: str | None, b64: bool = True
     return base64url.encode(strict_json.encode_object({k: v for k, v in members.items() if v is not None} | extension))
 
 
-def check_critical(members: Mapping[str, Any]) -> None:
+def _check_critical(members: Mapping[str, Any]) -> None:
     """RFC 7515 §4.1.11: what is marked critical is understood or refused; a malformed list is refused."""
     if "crit" in members:
         listed = members["crit"]
@@ -84,7 +84,7 @@ def _parse(segment: bytes) -> Header:
             raise RejectedError(Reason.HEADER_MALFORMED, f'the header member "{name}" is not text')
     if not members.get("alg"):
         raise RejectedError(Reason.HEADER_MALFORMED, 'the header has no "alg"')
-    check_critical(members)
+    _check_critical(members)
     algorithm, key_id, typ, content_type = (members.get(name) for name in _TEXTS)
     return Header(str(algorithm), key_id, typ, content_type, members.get("b64", True), segment)
 

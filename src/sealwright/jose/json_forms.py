@@ -157,7 +157,7 @@ def _check_unprotected(members: Any, protected: Header) -> Mapping[str, Any]:
         raise RejectedError(Reason.HEADER_MALFORMED, "the unprotected header is malformed")
     if "crit" in members or "b64" in members:
         raise RejectedError(Reason.HEADER_CRITICAL, '"crit" and "b64" must be protected')
-    if members.keys() & protected.members.keys():  # RFC 7515 §7.2.1
+    if members and members.keys() & protected.members.keys():  # RFC 7515 §7.2.1
         raise RejectedError(Reason.HEADER_REPEATED, "a member is in the protected and in the unprotected header")
     return members
 

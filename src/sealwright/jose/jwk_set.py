@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -60,11 +60,23 @@ class JWKSet:
 
     def bound_to(self, allowed: Collection[str]) -> JWKSet:
         """The keys that ``allowed`` algorithms can use, each bound to exactly one; the rest become unusable."""
+        return self._each(lambda key: key.bound_to(allowed))
+
+    def usable_at(self, now: float) -> JWKSet:
+        """The keys whose own members allow their use at ``now``; the rest become unusable."""
+
+        def usable(key: PublicJWK) -> PublicJWK:
+            key.check_usable(now)
+            return key
+
+        return self._each(usable)
+
+    def _each(self, accept: Callable[[PublicJWK], PublicJWK]) -> JWKSet:
         keys: list[PublicJWK] = []
         unusable = list(self.unusable)
         for index, key in enumerate(self.keys):
             try:
-                keys.append(key.bound_to(allowed))
+                keys.append(accept(key))
             except RejectedError as error:
                 unusable.append(UnusableKey(index, key.key_id, error.reason))
         return JWKSet(keys, unusable=unusable)

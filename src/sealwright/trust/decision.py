@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from sealwright.errors import Reason, SealwrightError
@@ -30,6 +30,16 @@ class Verified(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One check. ``reason`` is None where it passed."""
+
+    check: str
+    expected: str
+    found: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer of ``Verifier.decide``: exactly one of ``verified`` and ``error`` is set."""
 
@@ -45,10 +55,12 @@ class Decision:
     def reason(self) -> Reason | None:
         return self.error.reason if self.error else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The decision as JSON: what was verified, or the reason why not."""
+    def to_dict(self, steps: Sequence[Step] | None = None) -> dict[str, Any]:
+        """The decision as JSON: what was verified, or the reason why not; and ``steps`` where they were asked for."""
+        explained = {} if steps is None else {"steps": [asdict(step) for step in steps]}
         if self.verified is None:
-            return {"outcome": self.outcome, "reason": self.reason, "message": self.error.message if self.error else ""}
+            message = self.error.message if self.error else ""
+            return {"outcome": self.outcome, "reason": self.reason, "message": message, **explained}
         seen = self.verified
         facts = {"issuer": seen.issuer, "key_id": seen.key_id, "algorithm": seen.algorithm}
-        return {"outcome": self.outcome, "reason": None, **facts, "claims": dict(seen.claims)}
+        return {"outcome": self.outcome, "reason": None, **facts, "claims": dict(seen.claims), **explained}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.claims import CLAIM_CHECKS, REGISTERED_CLAIMS, ClaimRules, check_scopes
 from sealwright.jose.header import Header
 from sealwright.jose.verification import VerificationKey, check_signature
+from sealwright.trust.decision import Step
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.pipeline import Pipeline
 from sealwright.trust.policy import VerificationPolicy
@@ -28,19 +29,6 @@ _JSON_WORDS = {
     list: "a list", dict: "an object", type(None): "null",
 }  # fmt: skip
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One check. ``reason`` is None where it passed."""
-
-    check: str
-    expected: str
-    found: str
-    reason: Reason | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class _Ended(Exception):  # noqa: N818

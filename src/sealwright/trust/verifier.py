@@ -12,8 +12,8 @@ from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
-from sealwright.trust.decision import Decision, Verified
-from sealwright.trust.explain import Step, explain
+from sealwright.trust.decision import Decision, Step, Verified
+from sealwright.trust.explain import explain
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail

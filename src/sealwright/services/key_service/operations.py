@@ -105,9 +105,8 @@ class KeyOperations:
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
         verifier, needed = self._process.verifier(audience), frozenset(scopes)
-        decision = verifier.decide(token, scopes=needed).to_dict()
-        steps = {"steps": [step.to_dict() for step in verifier.explain(token, scopes=needed)]} if explain else {}
-        return decision | steps
+        steps = verifier.explain(token, scopes=needed) if explain else None
+        return verifier.decide(token, scopes=needed).to_dict(steps)
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()

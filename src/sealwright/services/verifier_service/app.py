@@ -31,11 +31,10 @@ class DecisionEndpoint:
         token = http.member(body, "token", str)
         scopes = frozenset(str(scope) for scope in http.member(body, "scopes", list, []))
         verifier = self._verifier_of(http.member(body, "audience", str, None))
-        decision = (await verifier.adecide(token, scopes=scopes)).to_dict()
-        if http.member(body, "explain", bool, False):
-            steps = await run_in_threadpool(verifier.explain, token, scopes=scopes)
-            decision["steps"] = [step.to_dict() for step in steps]
-        return http.json_response(decision, headers={"Cache-Control": "no-store"})
+        explain = http.member(body, "explain", bool, False)
+        decision = await verifier.adecide(token, scopes=scopes)
+        steps = await run_in_threadpool(verifier.explain, token, scopes=scopes) if explain else None
+        return http.json_response(decision.to_dict(steps), headers={"Cache-Control": "no-store"})
 
 
 def openapi_paths() -> dict[str, Any]:
