@@ -89,7 +89,11 @@ class Reason(StrEnum):
 
     BACKEND_FAILED = "backend.failed"
     BACKEND_KEY_MISSING = "backend.key_missing"
+    BACKEND_KEY_DISABLED = "backend.key_disabled"
     BACKEND_WRONG_SIGNATURE = "backend.wrong_signature"
+    BACKEND_UNSUPPORTED = "backend.unsupported"
+    BACKEND_THROTTLED = "backend.throttled"
+    BACKEND_INPUT_TOO_LARGE = "backend.input_too_large"
 
     CATALOG_UNAVAILABLE = "catalog.unavailable"
     CATALOG_CONFLICT = "catalog.conflict"
@@ -111,6 +115,7 @@ class Reason(StrEnum):
     GUARD_LIFETIME = "guard.lifetime"
 
     SETTINGS_INVALID = "settings.invalid"
+    SETTINGS_BACKEND = "settings.backend"
     SETTINGS_KEK_MISSING = "settings.kek_missing"
     SETTINGS_KEK_WRONG = "settings.kek_wrong"
     SETTINGS_FOLDER_ABSENT = "settings.folder_absent"

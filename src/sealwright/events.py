@@ -55,10 +55,13 @@ class KeyMoved:
     reason: str
 
 
+BackendCall = Literal["generate", "find", "sign", "disable", "enable", "destroy", "handles", "adopt", "import"]
+
+
 @dataclass(frozen=True, slots=True)
 class BackendCalled:
     backend: str
-    call: Literal["generate", "find", "sign", "destroy"]
+    call: BackendCall
     duration_s: float
     reason: Reason | None = None
 

@@ -44,6 +44,7 @@ def _known_algorithms(names: frozenset[str]) -> frozenset[str]:
 
 
 SigningAlgorithm = Annotated[str, AfterValidator(_signing_algorithm)]
+BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 IssuerName = Annotated[str, Field(pattern=ISSUER_PATTERN)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
@@ -91,6 +92,7 @@ class ServiceSettings(_FromEnvironment):
     database_url: SecretStr | None = None
     kek: SecretStr | None = None
     kek_file: Path | None = None
+    backends: dict[BackendName, SecretStr] = {}  # name -> URI; "local" is always there
     issuers: dict[IssuerName, SigningAlgorithm] = {DEFAULT_ISSUER: "ES256"}
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"

@@ -11,8 +11,9 @@ from implementations import BACKENDS, CATALOGS
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    return BACKENDS[request.param](tmp_path)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with BACKENDS[request.param](tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture(params=CATALOGS)

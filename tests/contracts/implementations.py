@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sealwright.keys.backend import KeyBackend
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.observed_backend import ObservedBackend
 
-BACKENDS: dict[str, Callable[[Path], Any]] = {
-    "memory": lambda _: MemoryBackend(),
-    "local": lambda folder: LocalBackend(folder / "keys", b"k" * 32),
-    "observed": lambda folder: ObservedBackend(LocalBackend(folder / "keys", b"k" * 32), None),
+Opened = contextlib.AbstractContextManager[KeyBackend]
+
+
+def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
+    """A backend that needs no server."""
+
+    @contextlib.contextmanager
+    def opened(folder: Path) -> Iterator[KeyBackend]:
+        with contextlib.closing(make(folder)) as backend:
+            yield backend
+
+    return opened
+
+
+# By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
+BACKENDS: dict[str, Callable[[Path], Opened]] = {
+    "memory": opening(lambda _: MemoryBackend()),
+    "local": opening(lambda folder: LocalBackend(folder / "keys", b"k" * 32)),
+    "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", b"k" * 32), None)),
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

@@ -14,6 +14,7 @@ import sealwright as sw
 from sealwright.events import TokenSigned
 from sealwright.jose import compact
 from sealwright.keys.audit import check_chain
+from sealwright.keys.backend import BackendSignature
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.publication import published_keys
 from sealwright.keys.states import KeyState
@@ -39,7 +40,7 @@ def test_a_token_is_signed_by_the_active_key_and_audited_without_itself(world: W
 
 
 def test_a_signature_that_does_not_verify_is_never_released(world: World) -> None:
-    world.held.sign = lambda *_: b"x" * 64
+    world.held.sign = lambda *_: BackendSignature(b"x" * 64)
     with pytest.raises(sw.BackendError) as caught:
         world.signer.sign(b"{}", typ=None, actor="alice")
     assert caught.value.reason == "backend.wrong_signature"

@@ -2,31 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from sealwright.jose.jwk import PublicJWK
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSignature:
+    """A signature in its JWS form (r||s for ECDSA), and what the backend calls the request, for the audit."""
+
+    value: bytes
+    request_id: str | None = None
 
 
 class KeyBackend(Protocol):
     """Holds private keys under a handle and never gives one out.
 
-    Every method raises BackendError and nothing else; drivers' own exceptions are kept as ``__cause__``.
+    Every method may raise BackendError ``backend.*``; drivers' own exceptions are kept as ``__cause__``, and none
+    comes out. Methods are called from several threads at once. A backend opens its driver at the first call, so that
+    an object made before a fork works in the child.
     """
 
     name: str  # what a key record and a metric call it, e.g. "local"
+    algorithms: frozenset[str]  # the "alg" names that ``generate`` can make keys for
 
     def generate(self, handle: str, algorithm: str) -> PublicJWK:
-        """Make the key of this handle, or return the one it already has: safe to repeat after a crash."""
+        """Make the key of this handle, or return the one it already has: safe to repeat after a crash.
+
+        ``handle`` is the idempotency tag: 32 hexadecimal digits, recorded at the backend with the key (a label, an
+        alias, a tag). The answer's kid is its thumbprint. BackendError ``backend.unsupported`` for other algorithms.
+        """
         ...
 
     def find(self, handle: str) -> PublicJWK | None:
-        """The public half, or None when the backend has no such key."""
+        """The public half, or None when the backend has no such key (any more)."""
         ...
 
-    def sign(self, handle: str, signing_input: bytes) -> bytes:
-        """A JWS signature over the signing input (r||s for ECDSA). BackendError ``backend.key_missing`` if gone."""
+    def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
+        """A JWS signature over the signing input.
+
+        BackendError ``backend.key_missing`` if the key is gone, ``backend.key_disabled`` if it is switched off,
+        ``backend.throttled`` or ``backend.failed`` after bounded retries; RejectedError
+        ``backend.input_too_large`` where the backend must have the whole input and that has a limit.
+        """
         ...
+
+    def disable(self, handle: str) -> None:
+        """Switch a retired key off, where the backend can; ``enable`` undoes it. No error for a key that is gone."""
+        ...
+
+    def enable(self, handle: str) -> None: ...
 
     def destroy(self, handle: str) -> None:
-        """Remove the private half for good; destroying what is gone already is not an error."""
+        """Remove the private half for good, or schedule that; destroying what is gone already is not an error.
+
+        Afterwards ``find`` answers None and ``sign`` raises ``backend.key_missing``, even while a deletion is pending.
+        """
+        ...
+
+    def handles(self) -> Iterable[str]:
+        """The handle of every key here that was made or adopted by Sealwright and not destroyed: to find orphans."""
+        ...
+
+    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:
+        """Take over a key that exists at the backend already under ``reference``, in the backend's own words.
+
+        From now on the handle means that key. BackendError ``backend.key_missing`` or ``backend.unsupported``.
+        """
+        ...
+
+    def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
+        """Store this key under the handle; repeating it with the same key is no error.
+
+        BackendError ``backend.unsupported`` where private keys cannot be put in, as in an HSM.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give sessions and connections back; the next call opens them anew."""
         ...

@@ -117,15 +117,18 @@ class _ActiveKey:
         return str(self.record.key_id)
 
     def sign(self, signing_input: bytes) -> bytes:
-        signature = self.backend.sign(self.record.handle, signing_input)
+        made = self.backend.sign(self.record.handle, signing_input)
+        signature = made.value
         if not self.public.verify(signature, signing_input):
             message = "the key backend's signature does not verify, and was not released"
             raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
-        self.catalog.record_signature(self.record, self._entry(signing_input, signature))
+        self.catalog.record_signature(self.record, self._entry(signing_input, signature, made.request_id))
         return signature
 
-    def _entry(self, signing_input: bytes, signature: bytes) -> AuditEntry:
+    def _entry(self, signing_input: bytes, signature: bytes, request_id: str | None) -> AuditEntry:
         facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(signature)}
+        if request_id is not None:
+            facts["backend_request_id"] = request_id
         now, record = self.clock.now(), self.record
         return AuditEntry(now, self.actor, "token.signed", record.issuer, record.key_id, "", facts)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import BackendError, Reason, SealwrightError
-from sealwright.events import BackendCalled, Observer, tell
-from sealwright.jose.jwk import PublicJWK
-from sealwright.keys.backend import KeyBackend
+from sealwright.events import BackendCall, BackendCalled, Observer, tell
+from sealwright.jose.jwk import PrivateJWK, PublicJWK
+from sealwright.keys.backend import BackendSignature, KeyBackend
 
 T = TypeVar("T")
-Call = Literal["generate", "find", "sign", "destroy"]
 
 
 class ObservedBackend:
@@ -20,26 +19,45 @@ class ObservedBackend:
 
     def __init__(self, inner: KeyBackend, observer: Observer | None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name = inner.name
-        self._inner = inner
+        self.algorithms = inner.algorithms
+        self.inner = inner
         self._observer = observer
         self._clock = clock
 
     def generate(self, handle: str, algorithm: str) -> PublicJWK:
-        public = self._observed("generate", lambda: self._inner.generate(handle, algorithm))
-        if public.algorithm is None or public.algorithm.name != algorithm or public.key_id != public.thumbprint():
-            raise BackendError(Reason.BACKEND_FAILED, "the key backend made another key than was asked for")
-        return public
+        if algorithm not in self.algorithms:
+            message = f"the backend {self.name} has no {algorithm} keys, but {', '.join(sorted(self.algorithms))}"
+            raise BackendError(Reason.BACKEND_UNSUPPORTED, message)
+        return _checked(self._observed("generate", lambda: self.inner.generate(handle, algorithm)), algorithm)
 
     def find(self, handle: str) -> PublicJWK | None:
-        return self._observed("find", lambda: self._inner.find(handle))
+        return self._observed("find", lambda: self.inner.find(handle))
 
-    def sign(self, handle: str, signing_input: bytes) -> bytes:
-        return self._observed("sign", lambda: self._inner.sign(handle, signing_input))
+    def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
+        return self._observed("sign", lambda: self.inner.sign(handle, signing_input))
+
+    def disable(self, handle: str) -> None:
+        self._observed("disable", lambda: self.inner.disable(handle))
+
+    def enable(self, handle: str) -> None:
+        self._observed("enable", lambda: self.inner.enable(handle))
 
     def destroy(self, handle: str) -> None:
-        self._observed("destroy", lambda: self._inner.destroy(handle))
+        self._observed("destroy", lambda: self.inner.destroy(handle))
 
-    def _observed(self, call: Call, answer: Callable[[], T]) -> T:
+    def handles(self) -> Iterable[str]:
+        return self._observed("handles", lambda: list(self.inner.handles()))
+
+    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:
+        return _checked(self._observed("adopt", lambda: self.inner.adopt(handle, reference, algorithm)), algorithm)
+
+    def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
+        return self._observed("import", lambda: self.inner.import_private(handle, key))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _observed(self, call: BackendCall, answer: Callable[[], T]) -> T:
         if self._observer is None:
             return answer()
         began, reason = self._clock.monotonic(), None
@@ -50,3 +68,9 @@ class ObservedBackend:
             raise
         finally:
             tell(self._observer, BackendCalled(self.name, call, self._clock.monotonic() - began, reason))
+
+
+def _checked(public: PublicJWK, algorithm: str) -> PublicJWK:
+    if public.algorithm is None or public.algorithm.name != algorithm or public.key_id != public.thumbprint():
+        raise BackendError(Reason.BACKEND_FAILED, "the key backend made another key than was asked for")
+    return public

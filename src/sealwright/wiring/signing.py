@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend
-from sealwright.keys.backends.local import LocalBackend, parse_kek
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
+from sealwright.wiring.key_backends import open_backend, open_local
 from sealwright.wiring.publishing import key_timings
 
 
@@ -42,11 +42,12 @@ def build_backends(
 ) -> dict[str, KeyBackend]:
     """Every key backend this machine is configured for, by the name that key records use.
 
-    Raises ConfigurationError ``settings.kek_*``. Read before anything is written to the database.
+    Raises ConfigurationError ``settings.kek_*`` or ``settings.backend``, before anything is written to the database.
     """
     kek = settings.kek.get_secret_value() if settings.kek else None
-    local = LocalBackend(folder.keys, parse_kek(read_kek_text(folder, kek, settings.kek_file)))
-    return {local.name: ObservedBackend(local, observer, clock)}
+    opened: list[KeyBackend] = [open_local(folder, read_kek_text(folder, kek, settings.kek_file))]
+    opened += [open_backend(name, uri.get_secret_value()) for name, uri in settings.backends.items()]
+    return {backend.name: ObservedBackend(backend, observer, clock) for backend in opened}
 
 
 def build_signing(

@@ -6,7 +6,7 @@ import binascii
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sealwright.errors import BackendError, ConfigurationError, Reason, RejectedError
 from sealwright.jose import base64url, strict_json
+from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
+from sealwright.keys.backend import BackendSignature
 
 KEK_BYTES = 32
 _NONCE_BYTES = 12
@@ -40,6 +42,7 @@ class LocalBackend:
     """
 
     name = "local"
+    algorithms = ASYMMETRIC
 
     def __init__(self, folder: Path, kek: bytes) -> None:
         self._folder = folder
@@ -52,10 +55,9 @@ class LocalBackend:
             raise ConfigurationError(Reason.SETTINGS_FOLDER_UNWRITABLE, message) from error
 
     def generate(self, handle: str, algorithm: str) -> PublicJWK:
-        found = self.find(handle)
-        if found is not None:
-            return found
-        key = PrivateJWK.generate(algorithm)
+        return self.find(handle) or self.import_private(handle, PrivateJWK.generate(algorithm))
+
+    def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
         sealed = self._seal(strict_json.encode_object(key.export_private_dict()), handle)
         with _translated("store"):
             _write_whole(self._path(handle), sealed)
@@ -66,17 +68,35 @@ class LocalBackend:
         key = self._load(handle)
         return key.public if key else None
 
-    def sign(self, handle: str, signing_input: bytes) -> bytes:
+    def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
         key = self._load(handle)
         if key is None:
             raise BackendError(Reason.BACKEND_KEY_MISSING, "the key backend does not have this key")
-        return key.sign(signing_input)
+        return BackendSignature(key.sign(signing_input))
+
+    def disable(self, handle: str) -> None:
+        """A file has no switch; the state in the record is what stops a retired key from signing."""
+        self._open.pop(handle, None)
+
+    def enable(self, handle: str) -> None:
+        pass
 
     def destroy(self, handle: str) -> None:
         self._open.pop(handle, None)
         with _translated("destroy"):
             self._path(handle).unlink(missing_ok=True)
             _sync_folder(self._folder)
+
+    def handles(self) -> Iterable[str]:
+        with _translated("list"):
+            return [path.name.removesuffix(_SEALED_SUFFIX) for path in self._folder.glob(f"[!.]*{_SEALED_SUFFIX}")]
+
+    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:  # noqa: ARG002
+        """Raises BackendError ``backend.unsupported``: a key that is a file elsewhere is imported, not adopted."""
+        raise BackendError(Reason.BACKEND_UNSUPPORTED, "keys from files are imported: keys import FILE")
+
+    def close(self) -> None:
+        self._open.clear()
 
     def _load(self, handle: str) -> PrivateJWK | None:
         key = self._open.get(handle)
