@@ -96,12 +96,14 @@ class Reason(StrEnum):
     BACKEND_INPUT_TOO_LARGE = "backend.input_too_large"
 
     CATALOG_UNAVAILABLE = "catalog.unavailable"
+    CATALOG_BUSY = "catalog.busy"
     CATALOG_CONFLICT = "catalog.conflict"
     AUDIT_BROKEN = "audit.broken"
 
     MOVE_ILLEGAL = "move.illegal"
     MOVE_UNKNOWN_KEY = "move.unknown_key"
     MOVE_UNKNOWN_ISSUER = "move.unknown_issuer"
+    MOVE_ALGORITHM_NEEDED = "move.algorithm_needed"
     MOVE_REASON_MISSING = "move.reason_missing"
     GUARD_DWELL = "guard.dwell"
     GUARD_VERIFY_WINDOW = "guard.verify_window"
@@ -109,6 +111,7 @@ class Reason(StrEnum):
     GUARD_STANDBY_EXISTS = "guard.standby_exists"
     GUARD_NO_STANDBY = "guard.no_standby"
     GUARD_NO_ACTIVE_KEY = "guard.no_active_key"
+    GUARD_HOLD = "guard.hold"
     GUARD_ACTIVE_KEY = "guard.active_key"
     GUARD_PUBLISHED_KEYS = "guard.published_keys"
     GUARD_ISSUER_EXISTS = "guard.issuer_exists"

@@ -64,6 +64,8 @@ class Timings(BaseModel):
     replication_s: Seconds = 60
     verify_window_floor_s: Seconds = 86_400
     restorable_s: Seconds = 30 * 86_400
+    rotation_period_s: Seconds = 30 * 86_400
+    pending_s: Seconds = 48 * 3600
     published_keys: int = Field(default=20, ge=2, le=100)
 
 
@@ -102,6 +104,10 @@ class ServiceSettings(_FromEnvironment):
     def at_url(self) -> str:
         """The base of every issuer's ``iss``, without a trailing slash."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    def issuer_url(self, name: str) -> str:
+        """The "iss" of an issuer's tokens, and the base of its well-known pages."""
+        return f"{self.at_url()}/issuers/{name}"
 
 
 class VerifierSettings(_FromEnvironment):

@@ -92,13 +92,13 @@ def test_the_active_key_changes_in_one_commit_whatever_the_order(catalog: Any) -
 def test_a_signature_is_recorded_only_while_its_key_is_active(catalog: Any) -> None:
     active = known(1, KeyState.ACTIVE)
     catalog.commit([Insert(active)], entry())
-    catalog.record_signature(active, entry("token.signed"))
+    catalog.record_signatures(active, entry("token.signed"))
     assert catalog.records() == [replace(active, last_signed_at=NOW)]
     catalog.commit([Replace(known(1, KeyState.VERIFY_ONLY, generation=2))], entry())
     before = list(catalog.audit())
     for stranger in (active, known(2, KeyState.ACTIVE)):
         with pytest.raises(sw.RefusedError) as caught:
-            catalog.record_signature(stranger, entry("token.signed"))
+            catalog.record_signatures(stranger, entry("token.signed"))
         assert caught.value.reason == "catalog.conflict"
     assert list(catalog.audit()) == before
 
@@ -106,7 +106,7 @@ def test_a_signature_is_recorded_only_while_its_key_is_active(catalog: Any) -> N
 def test_a_move_that_was_read_before_a_signature_does_not_forget_it(catalog: Any) -> None:
     active = known(1, KeyState.ACTIVE)
     catalog.commit([Insert(active)], entry())
-    catalog.record_signature(active, entry("token.signed"))
+    catalog.record_signatures(active, entry("token.signed"))
     catalog.commit([Replace(known(1, KeyState.VERIFY_ONLY, generation=2))], entry())
     assert catalog.records()[0].last_signed_at == NOW
 
@@ -125,7 +125,7 @@ def test_the_version_grows_with_each_commit_and_only_then(catalog: Any) -> None:
 def test_the_audit_is_one_unbroken_chain_that_can_be_read_from_anywhere(catalog: Any) -> None:
     catalog.commit([Insert(known(1, KeyState.ACTIVE))], entry("first", deep={"b": [1, "ü"], "a": None}))
     for number in range(1200):
-        catalog.record_signature(known(1, KeyState.ACTIVE), entry("token.signed", number=number))
+        catalog.record_signatures(known(1, KeyState.ACTIVE), entry("token.signed", number=number))
     trail = list(catalog.audit())
     assert check_chain(trail) == 1201
     assert list(catalog.audit(after=1199)) == trail[1199:]

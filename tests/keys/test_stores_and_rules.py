@@ -77,7 +77,7 @@ def chain(length: int) -> list[AuditEntry]:
     entries: list[AuditEntry] = []
     for number in range(1, length + 1):
         entry = AuditEntry(1.5 * number, "a", "token.signed", "default", "kid", "", {"n": number})
-        entries.append(chained(entry, number, entries[-1].digest if entries else "0" * 64))
+        entries.append(chained(entry, "main", number, entries[-1].digest if entries else "0" * 64))
     return entries
 
 
@@ -90,7 +90,7 @@ def chain(length: int) -> list[AuditEntry]:
         (lambda e: [*e[:2], e[3], e[2], *e[4:]], 3),
         (lambda e: e[1:], 1),
         (lambda e: [*e, e[-1]], 11),
-        (lambda e: [*e[:4], chained(e[4], 5, e[2].digest), *e[5:]], 5),
+        (lambda e: [*e[:4], chained(e[4], "main", 5, e[2].digest), *e[5:]], 5),
     ],
 )
 def test_a_changed_chain_names_its_first_break(tamper: Any, at: int) -> None:

@@ -13,6 +13,7 @@ from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
+from sealwright.keys.policy import FixedPolicies, IssuerPolicy
 from sealwright.keys.publication import published_keys, revoked_key_ids
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
@@ -56,14 +57,15 @@ class World:
         self.held = backend or MemoryBackend()
         self.clock = ManualClock()
         self.timings = timings or KeyTimings()
+        self.policies = FixedPolicies(IssuerPolicy(timings=self.timings))
         self.events: list[Event] = []
-        self.catalog = Interrupted(self.stored, {"commit", "record_signature"})
+        self.catalog = Interrupted(self.stored, {"commit", "record_signatures"})
         self.backend = Interrupted(self.held, {"generate", "destroy", "sign"})
         self.start()
 
     def start(self) -> KeyLifecycle:
         self.keys = KeyLifecycle(
-            self.catalog, {"local": self.backend}, timings=self.timings, clock=self.clock, observer=self
+            self.catalog, {"local": self.backend}, policies=self.policies, clock=self.clock, observer=self
         )
         self.signer = ManagedSigner(self.catalog, {"local": self.backend}, "default", clock=self.clock, observer=self)
         return self.keys

@@ -11,13 +11,15 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
 
 GENESIS = "0" * 64
+MAIN_CHAIN = "main"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Who did what to which key, when and why. Never a token, never a secret: digests at most.
 
-    ``sequence``, ``previous`` and ``digest`` are filled in by the catalog when it appends the entry.
+    ``writer`` names its chain. ``writer``, ``sequence``, ``previous`` and ``digest`` are filled in by the catalog when
+    it appends the entry.
     """
 
     at: float
@@ -30,11 +32,12 @@ class AuditEntry:
     sequence: int = 0
     previous: str = ""
     digest: str = ""
+    writer: str = MAIN_CHAIN
 
 
-def chained(entry: AuditEntry, sequence: int, previous: str) -> AuditEntry:
-    """The entry as it is appended after the one whose digest is ``previous``."""
-    placed = replace(entry, sequence=sequence, previous=previous)
+def chained(entry: AuditEntry, writer: str, sequence: int, previous: str) -> AuditEntry:
+    """The entry as it is appended to a chain after the one whose digest is ``previous``."""
+    placed = replace(entry, writer=writer, sequence=sequence, previous=previous)
     return replace(placed, digest=_digest(placed))
 
 
@@ -51,4 +54,6 @@ def check_chain(entries: Iterable[AuditEntry], *, previous: str = GENESIS, seque
 def _digest(entry: AuditEntry) -> str:
     written = [entry.sequence, entry.previous, repr(entry.at), entry.actor, entry.action]
     written += [entry.issuer, entry.key_id, entry.reason, dict(sorted(entry.facts.items()))]
+    if entry.writer != MAIN_CHAIN:  # entries from before chains had names are in the main one
+        written.append(entry.writer)
     return hashlib.sha256(strict_json.encode_object({"entry": written})).hexdigest()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.record import KeyRecord
@@ -21,44 +22,94 @@ class Insert:
 class Replace:
     """A record one generation later; refused with ``catalog.conflict`` unless the stored one is one earlier.
 
-    ``last_signed_at`` is never replaced: only ``record_signature`` writes it.
+    ``last_signed_at`` is never replaced: only ``record_signatures`` writes it.
     """
 
     record: KeyRecord
 
 
-Change = Insert | Replace
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is not a key and changes with keys: an approval, a roll-out, a policy. ``body`` is JSON, never a secret in
+    the clear.
+    """
+
+    kind: str
+    name: str
+    body: Mapping[str, Any]
+    generation: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A document one generation later than the stored one, or the first one; ``catalog.conflict`` otherwise."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take away a document of just this generation; ``catalog.conflict`` otherwise."""
+
+    document: Document
+
+
+Change = Insert | Replace | Put | Remove
 
 
 class KeyCatalog(Protocol):
-    """Where key records and the audit trail live.
+    """Where key records, documents and the audit trail live; several processes may share one.
 
-    Raises RefusedError ``catalog.conflict`` when somebody else was faster or a second active key would appear,
-    and UnavailableError ``catalog.unavailable`` when the store cannot be reached or written.
+    Raises RefusedError ``catalog.conflict`` when somebody else was faster, or a second active or standby key would
+    appear, and UnavailableError ``catalog.unavailable`` when the store cannot be reached or written.
     """
+
+    writer: str  # the name of the audit chain that this process alone appends to
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         """All records, oldest first."""
         ...
 
-    def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
-        """All of the changes and the entry, or nothing. Keeps at most one active key per (issuer, purpose, alg)."""
+    def documents(self, kind: str) -> dict[str, Document]:
+        """All documents of one kind, by name."""
         ...
 
-    def record_signature(self, record: KeyRecord, entry: AuditEntry) -> None:
-        """The audit entry of one signature, and ``last_signed_at`` of its key.
+    def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
+        """All of the changes and the entry, or nothing.
 
-        This is the fence: refused with ``catalog.conflict`` unless the key is still active. It does not change
-        the generation of the record.
+        Keeps at most one active and one standby key per (issuer, purpose, algorithm); delegated keys, which have a
+        ``parent``, do not count.
+        """
+        ...
+
+    def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
+        """The one audit entry of a batch of signatures by one key, and ``last_signed_at`` of that key.
+
+        This is the fence: refused with ``catalog.conflict`` unless the key is still active at that generation. It
+        does not change the generation of the record, nor the version.
         """
         ...
 
     def version(self) -> int:
-        """A number that grows with every commit: an unchanged version means unchanged records."""
+        """A number that grows with every commit of anybody: an unchanged version means unchanged records.
+
+        What another process committed is seen within a second.
+        """
         ...
 
-    def audit(self, *, after: int = 0) -> Iterator[AuditEntry]:
-        """Entries with a larger sequence, in order."""
+    def turn(self, name: str, *, wait_s: float = 30.0) -> AbstractContextManager[None]:
+        """One holder at a time among all processes; the same thread may take it again. For work outside of a
+        transaction, such as making a key. UnavailableError ``catalog.busy`` when it was not to be had in time;
+        zero seconds ask once. A process that dies lets go.
+        """
+        ...
+
+    def writers(self) -> list[str]:
+        """The names of all audit chains, sorted."""
+        ...
+
+    def audit(self, *, writer: str | None = None, after: int = 0) -> Iterator[AuditEntry]:
+        """Entries with a larger sequence, in order: of one chain, or of every chain one after the other."""
         ...
 
     def check_writable(self) -> None:

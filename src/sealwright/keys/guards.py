@@ -79,6 +79,12 @@ def check_room(siblings: Sequence[KeyRecord], timings: KeyTimings) -> None:
         )
 
 
+def check_no_hold(record: KeyRecord) -> None:
+    """Evidence that a key is still needed beats every timer."""
+    if record.hold is not None:
+        raise RefusedError(Reason.GUARD_HOLD, f"the key is on hold ({record.hold}): keys release ends that")
+
+
 def check_not_active(record: KeyRecord, instead: str) -> None:
     if record.state is KeyState.ACTIVE:
         raise RefusedError(Reason.GUARD_ACTIVE_KEY, f"this is the active key: use {instead}")

@@ -1,4 +1,4 @@
-"""IssuerKeys: the records of one issuer and purpose, asked the questions that moves ask. Pure."""
+"""IssuerKeys and LineageKeys: the records of one issuer and purpose, and those of one algorithm among them. Pure."""
 
 from __future__ import annotations
 
@@ -12,31 +12,28 @@ from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
 
-class IssuerKeys:
-    """A view of one instant."""
+class LineageKeys:
+    """The keys of one issuer, purpose and algorithm, of which one is active and one is standby. One instant."""
 
-    def __init__(self, records: Iterable[KeyRecord], issuer: str, purpose: Purpose) -> None:
-        self.all = [record for record in records if (record.issuer, record.purpose) == (issuer, purpose)]
-
-    @property
-    def opened(self) -> bool:
-        return any(record.state is not KeyState.PENDING for record in self.all)
+    def __init__(self, siblings: list[KeyRecord], algorithm: str) -> None:
+        self.algorithm = algorithm
+        self.all = [record for record in siblings if record.algorithm == algorithm]
+        self._siblings = siblings
 
     @property
     def pending(self) -> list[KeyRecord]:
+        """Made or being made, and never published."""
         return self._in(KeyState.PENDING)
 
-    def check_open(self) -> Self:
-        if not self.opened:
-            raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer: keys create makes one")
-        return self
+    def find_active(self) -> KeyRecord | None:
+        return next(iter(self._in(KeyState.ACTIVE)), None)
 
     def active(self) -> KeyRecord:
         """Raises RefusedError ``guard.no_active_key``."""
-        found = self._in(KeyState.ACTIVE)
-        if not found:
+        found = self.find_active()
+        if found is None:
             raise RefusedError(Reason.GUARD_NO_ACTIVE_KEY, "the issuer has no active key")
-        return found[0]
+        return found
 
     def find_standby(self) -> KeyRecord | None:
         return next(iter(self._in(KeyState.STANDBY)), None)
@@ -53,7 +50,46 @@ class IssuerKeys:
             raise RefusedError(Reason.GUARD_STANDBY_EXISTS, "the issuer has a standby key already")
 
     def check_room(self, timings: KeyTimings) -> None:
-        guards.check_room(self.all, timings)
+        guards.check_room(self._siblings, timings)
 
     def _in(self, state: KeyState) -> list[KeyRecord]:
         return [record for record in self.all if record.state is state]
+
+
+class IssuerKeys:
+    """The keys of one issuer and purpose. One instant."""
+
+    def __init__(self, records: Iterable[KeyRecord], issuer: str, purpose: Purpose) -> None:
+        self.all = [record for record in records if (record.issuer, record.purpose) == (issuer, purpose)]
+
+    @property
+    def opened(self) -> bool:
+        return any(record.state is not KeyState.PENDING for record in self.all)
+
+    def check_open(self) -> Self:
+        if not self.opened:
+            raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer: keys create makes one")
+        return self
+
+    @property
+    def algorithms(self) -> list[str]:
+        """Those with a key that signs or is about to, oldest first: one, or two during a roll-out."""
+        alive = (KeyState.ACTIVE, KeyState.STANDBY)
+        return list(dict.fromkeys(record.algorithm for record in self.all if record.state in alive))
+
+    def lineage(self, algorithm: str | None = None) -> LineageKeys:
+        """Those of one algorithm, which may be left out while the issuer has just one.
+
+        Raises RefusedError ``move.algorithm_needed``, or ``guard.no_active_key`` for an algorithm without keys.
+        """
+        known = self.algorithms
+        if algorithm is None and len(known) > 1:
+            message = f"the issuer signs with {' and '.join(known)}: name one with --algorithm, or a key with --kid"
+            raise RefusedError(Reason.MOVE_ALGORITHM_NEEDED, message)
+        if algorithm not in (None, *known) or not known:
+            raise RefusedError(Reason.GUARD_NO_ACTIVE_KEY, f"the issuer has no active {algorithm or ''} key")
+        return self.of(algorithm or known[0])
+
+    def of(self, algorithm: str) -> LineageKeys:
+        """Those of one algorithm, which may be none."""
+        return LineageKeys(self.all, algorithm)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from sealwright.clock import Clock
-from sealwright.errors import BackendError, Reason
+from sealwright.errors import BackendError, Reason, UnavailableError
 from sealwright.events import KeyMoved, Observer, tell
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend
-from sealwright.keys.catalog import Change, Insert, KeyCatalog, Replace
+from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
+from sealwright.keys.issuer_keys import IssuerKeys
+from sealwright.keys.policy import Policies
 from sealwright.keys.record import KeyRecord, Purpose
 from sealwright.keys.states import KeyState
 
@@ -21,30 +24,46 @@ class Journal:
     """Writes changes with their audit entry, reports them afterwards, and makes and destroys private halves."""
 
     def __init__(
-        self, catalog: KeyCatalog, backends: Mapping[str, KeyBackend], clock: Clock, observer: Observer | None
+        self,
+        catalog: KeyCatalog,
+        backends: Mapping[str, KeyBackend],
+        policies: Policies,
+        clock: Clock,
+        observer: Observer | None,
     ) -> None:
         self.catalog = catalog
+        self.policies = policies
+        self.clock = clock
         self._backends = backends
-        self._clock = clock
         self._observer = observer
+
+    def issuer(self, issuer: str, purpose: Purpose = "token") -> IssuerKeys:
+        """What there is now. Raises RefusedError ``move.unknown_issuer``."""
+        return IssuerKeys(self.catalog.records(issuer), issuer, purpose).check_open()
 
     def new(self, issuer: str, purpose: Purpose, algorithm: str, backend: str) -> KeyRecord:
         """A pending record, not written yet; its handle is new."""
-        self._backend(backend)
-        now = self._clock.now()
+        self.backend(backend)
+        now = self.clock.now()
         return KeyRecord(secrets.token_hex(16), issuer, purpose, algorithm, backend, KeyState.PENDING, now)
 
     def write(
-        self, action: str, changes: Sequence[Change], actor: str, reason: str, forced: Sequence[str] = ()
+        self,
+        action: str,
+        changes: Sequence[Insert | Replace],
+        actor: str,
+        reason: str,
+        *,
+        documents: Sequence[Put | Remove] = (),
+        **facts: Any,
     ) -> None:
-        """One transaction, then one event for each key that moved."""
+        """One transaction, then one event for each key that moved. Empty facts are left out of the audit."""
         before = self._states(changes[0].record.issuer)
         subject = changes[0].record
-        facts: dict[str, Any] = {"keys": [[change.record.handle, str(change.record.state)] for change in changes]}
-        if forced:
-            facts["forced"] = list(forced)
-        entry = AuditEntry(self._clock.now(), actor, action, subject.issuer, subject.key_id, reason, facts)
-        self.catalog.commit(changes, entry)
+        moved = [[change.record.handle, str(change.record.state)] for change in changes]
+        told = {"keys": moved, **{name: value for name, value in facts.items() if value}}
+        entry = AuditEntry(self.clock.now(), actor, action, subject.issuer, subject.key_id, reason, told)
+        self.catalog.commit([*changes, *documents], entry)
         for change in changes:
             self._report(change.record, before.get(change.record.handle), actor, reason)
 
@@ -53,25 +72,37 @@ class Journal:
 
     def made(self, record: KeyRecord) -> KeyRecord:
         """The pending record with the public half that its backend has made, not written yet."""
-        public = self._backend(record.backend).generate(record.handle, record.algorithm)
+        public = self.backend(record.backend).generate(record.handle, record.algorithm)
         return replace(record, key_id=public.key_id, public=public.to_dict())
 
     def destroy_material(self, record: KeyRecord, actor: str, reason: str) -> KeyRecord:
         """Remove the private half, and write that it is gone. Safe to repeat."""
-        self._backend(record.backend).destroy(record.handle)
-        gone = replace(record, destroyed_at=self._clock.now(), generation=record.generation + 1)
+        self.backend(record.backend).destroy(record.handle)
+        gone = replace(record, destroyed_at=self.clock.now(), generation=record.generation + 1)
         self.write("key.material_destroyed", [Replace(gone)], actor, reason)
         return gone
 
-    def _states(self, issuer: str) -> dict[str, KeyState]:
-        """What events will say the keys were before; nobody asks without an observer."""
-        return {record.handle: record.state for record in self.catalog.records(issuer)} if self._observer else {}
+    def destroy_soon(self, record: KeyRecord, actor: str, reason: str) -> None:
+        """For a key that is revoked already: a backend that fails does not undo that; the scheduler tries again."""
+        with suppress(BackendError, UnavailableError):
+            self.destroy_material(record, actor, reason)
 
-    def _backend(self, name: str) -> KeyBackend:
+    def switch(self, record: KeyRecord, *, on: bool) -> None:
+        """Off while a key is retired, where its backend can. The record decides, so a failure here is no failure."""
+        with suppress(BackendError):
+            backend = self.backend(record.backend)
+            (backend.enable if on else backend.disable)(record.handle)
+
+    def backend(self, name: str) -> KeyBackend:
+        """Raises BackendError ``backend.failed`` for one that is not configured here."""
         try:
             return self._backends[name]
         except KeyError:
             raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here") from None
+
+    def _states(self, issuer: str) -> dict[str, KeyState]:
+        """What events will say the keys were before; nobody asks without an observer."""
+        return {record.handle: record.state for record in self.catalog.records(issuer)} if self._observer else {}
 
     def _report(self, record: KeyRecord, before: KeyState | None, actor: str, reason: str) -> None:
         if record.key_id is not None and before != record.state:

@@ -6,93 +6,95 @@ refuses raises RefusedError with its own reason; ``force`` overrides it and is a
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import BackendError, Reason, RefusedError, UnavailableError
+from sealwright.errors import Reason, RefusedError
 from sealwright.events import Observer
 from sealwright.keys import guards
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog, Replace
-from sealwright.keys.issuer_keys import IssuerKeys
+from sealwright.keys.emergency import Emergency, find
+from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
+from sealwright.keys.opening import Opening
+from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
-from sealwright.keys.standbys import Standbys
+from sealwright.keys.recovery import Recovery
+from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
 
 class KeyLifecycle:
-    """The life of all keys of one catalog. Calls of one process take turns; the catalog's fence guards the rest."""
+    """The life of all keys of one catalog.
+
+    Routine moves of one issuer take turns among all processes; emergencies take none. The catalog's
+    compare-and-set guards both.
+    """
 
     def __init__(
         self,
         catalog: KeyCatalog,
         backends: Mapping[str, KeyBackend],
         *,
-        timings: KeyTimings | None = None,
+        policies: Policies | None = None,
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
+        issuer_url: Callable[[str], str] = str,
     ) -> None:
         self._catalog = catalog
-        self._timings = timings or KeyTimings()
+        self._policies = policies or FixedPolicies()
         self._clock = clock
-        self._journal = Journal(catalog, backends, clock, observer)
-        self._standbys = Standbys(self._journal, self._timings, clock)
-        self._turn = threading.RLock()
+        self._journal = Journal(catalog, backends, self._policies, clock, observer)
+        self._standbys = Standbys(self._journal)
+        self._opening = Opening(self._journal)
+        self._emergency = Emergency(self._journal, self._standbys, issuer_url)
+        self._recovery = Recovery(self._journal, self._standbys, self._opening)
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         return self._catalog.records(issuer)
 
     def find(self, key_id: str) -> KeyRecord:
         """Raises RefusedError ``move.unknown_key``."""
-        found = [record for record in self._catalog.records() if record.key_id == key_id]
-        if not found:
-            raise RefusedError(Reason.MOVE_UNKNOWN_KEY, "there is no key with this kid")
-        return found[0]
+        return find(self._catalog.records(), key_id)
 
-    def active(self, issuer: str, purpose: Purpose = "token") -> KeyRecord:
+    def active(self, issuer: str, purpose: Purpose = "token", algorithm: str | None = None) -> KeyRecord:
         """Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``."""
-        return self._issuer(issuer, purpose).active()
+        return self._journal.issuer(issuer, purpose).lineage(algorithm).active()
+
+    def algorithms(self, issuer: str) -> list[str]:
+        """What an issuer signs with: one, or two during a roll-out. Raises RefusedError ``move.unknown_issuer``."""
+        return self._journal.issuer(issuer).algorithms
 
     def open_issuer(
         self,
         issuer: str,
         *,
-        algorithm: str,
         actor: str,
         reason: str,
-        backend: str = "local",
+        algorithm: str | None = None,
+        backend: str | None = None,
         purpose: Purpose = "token",
     ) -> None:
         """The first use of an issuer: an active and a standby key, published in one transaction.
 
         Safe to repeat after a crash. Raises RefusedError ``guard.issuer_exists``.
         """
-        with self._turn:
-            keys = IssuerKeys(self._catalog.records(issuer), issuer, purpose)
-            if keys.opened:
-                raise RefusedError(Reason.GUARD_ISSUER_EXISTS, "the issuer is open already")
-            pending = keys.pending
-            fresh = [self._journal.new(issuer, purpose, algorithm, backend) for _ in range(2 - len(pending))]
-            if fresh:
-                self._journal.insert(fresh, actor, reason)
-            now = self._clock.now()
-            first, second = (
-                self._journal.made(record).moved(KeyState.STANDBY, published_at=now) for record in (pending + fresh)[:2]
-            )
-            changes = [Replace(first.moved_again(KeyState.ACTIVE, activated_at=now)), Replace(second)]
-            self._journal.write("issuer.opened", changes, actor, reason)
+        policy = self._policies.of(issuer)
+        lineage = (issuer, purpose, algorithm or policy.algorithm)
+        self._opening.open(lineage, backend or policy.backend, actor, reason)
 
     def create(self, issuer: str, *, actor: str, reason: str, algorithm: str | None = None) -> KeyRecord:
         """A pending key of an open issuer, made at its backend and not published."""
-        with self._turn:
-            active = self._issuer(issuer).active()
-            if algorithm not in (None, active.algorithm):
-                raise RefusedError(Reason.MOVE_ILLEGAL, f"this issuer signs with {active.algorithm}")
-            record = self._journal.new(issuer, active.purpose, active.algorithm, active.backend)
+        with self._turn(issuer):
+            keys = self._journal.issuer(issuer)
+            if algorithm not in (None, *keys.algorithms):
+                raise RefusedError(Reason.MOVE_ILLEGAL, f"this issuer signs with {' and '.join(keys.algorithms)}")
+            active = keys.lineage(algorithm).active()
+            backend = self._policies.of(issuer).backend
+            record = self._journal.new(issuer, active.purpose, active.algorithm, backend)
             self._journal.insert([record], actor, reason)
             made = self._journal.made(record).changed()
             self._journal.write("key.created", [Replace(made)], actor, reason)
@@ -100,132 +102,125 @@ class KeyLifecycle:
 
     def publish(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
         """pending to standby. Guards: one standby at a time, and a cap on published keys."""
-        with self._turn:
+        with self._turn_of(key_id):
             record = self.find(key_id)
-            return self._standbys.publish(record, self._issuer(record.issuer, record.purpose), actor, reason)
+            return self._standbys.publish(record, self._lineage(record), actor, reason)
 
     def activate(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
         """standby to active; the former active key becomes verify_only in the same transaction."""
-        with self._turn:
+        with self._turn_of(key_id):
             record = self.find(key_id)
-            keys = self._issuer(record.issuer, record.purpose)
-            return self._activate(record, keys, actor, reason, force).active
+            return self._activate(record, self._lineage(record), actor, reason, force).active
 
-    def rotate(self, issuer: str, *, actor: str, reason: str, force: bool = False) -> Rotation:
-        """Activate the standby, then make and publish a new one."""
-        with self._turn:
-            keys = self._issuer(issuer)
-            keys.check_room(self._timings)
-            rotation = self._activate(keys.standby(), keys, actor, reason, force)
-            return self._with_standby(rotation, actor, reason)
+    def rotate(
+        self,
+        issuer: str,
+        *,
+        actor: str,
+        reason: str,
+        force: bool = False,
+        key_id: str | None = None,
+        algorithm: str | None = None,
+        purpose: Purpose = "token",
+    ) -> Rotation:
+        """Activate the standby, then make and publish a new one.
 
-    def emergency_rotate(self, issuer: str, *, actor: str, reason: str, key_id: str | None = None) -> Rotation:
-        """For a key that leaked: one transaction activates the standby and revokes the active key.
-
-        Skips dwell; makes a standby on the spot if there is none. ``key_id`` must be the active key's, if given.
+        Callers that all name the active key with ``key_id`` rotate it once: RefusedError ``catalog.conflict``
+        for the others.
         """
-        guards.check_reason(reason)
-        with self._turn:
-            keys = self._issuer(issuer)
-            leaked = keys.active()
-            if key_id not in (None, leaked.key_id):
-                raise RefusedError(Reason.MOVE_ILLEGAL, "that key is not the active one: revoke it instead")
-            standby = keys.find_standby() or self._standbys.make(keys, actor, reason, emergency=True)
-            now = self._clock.now()
-            active = standby.moved(KeyState.ACTIVE, activated_at=now)
-            revoked = leaked.moved(KeyState.REVOKED, revoked_at=now, revoked_reason=reason)
-            self._journal.write("key.emergency_rotated", [Replace(revoked), Replace(active)], actor, reason)
-            self._destroy_soon(revoked, actor, reason)
-            return self._with_standby(Rotation(active, revoked, None), actor, reason)
+        with self._turn(issuer):
+            keys = self._journal.issuer(issuer, purpose).lineage(algorithm or self._algorithm_of(key_id))
+            if key_id not in (None, keys.active().key_id):
+                raise RefusedError(Reason.CATALOG_CONFLICT, "that key is not the active one any more: look again")
+            keys.check_room(self._policies.of(issuer).timings)
+            done = self._activate(keys.standby(), keys, actor, reason, force)
+            standby = self._standbys.ensure(done.active.lineage, actor, reason)
+            return Rotation(done.active, done.previous, standby)
+
+    def emergency_rotate(
+        self, issuer: str, *, actor: str, reason: str, key_id: str | None = None, algorithm: str | None = None
+    ) -> Rotation:
+        """For a key that leaked: one transaction activates the standby and revokes the active key."""
+        return self._emergency.rotate(issuer, actor=actor, reason=reason, key_id=key_id, algorithm=algorithm)
 
     def retire(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
         """Stop publishing a key; also withdraws a pending or standby key that never signed."""
-        with self._turn:
+        with self._turn_of(key_id):
             record, now = self.find(key_id), self._clock.now()
+            timings = self._timings(record)
             guards.check_not_active(record, "rotate first")
-            forced = guards.overridden(lambda: guards.check_verify_window(record, self._timings, now), force, reason)
+            guards.check_no_hold(record)
+            forced = guards.overridden(lambda: guards.check_verify_window(record, timings, now), force, reason)
             retired = record.moved(KeyState.RETIRED, retired_at=now)
-            self._journal.write("key.moved", [Replace(retired)], actor, reason, forced)
-            return retired
+            self._journal.write("key.moved", [Replace(retired)], actor, reason, forced=forced)
+        self._journal.switch(retired, on=False)
+        return retired
 
     def restore(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
         """Undo a retirement."""
-        with self._turn:
-            record, now = self.find(key_id), self._clock.now()
-            guards.check_restorable(record, self._timings, now)
+        with self._turn_of(key_id):
+            record = self.find(key_id)
+            guards.check_restorable(record, self._timings(record), self._clock.now())
             restored = record.moved(KeyState.VERIFY_ONLY, retired_at=None)
-            self._issuer(record.issuer, record.purpose).check_room(self._timings)
+            self._lineage(record).check_room(self._timings(record))
             self._journal.write("key.moved", [Replace(restored)], actor, reason)
-            return restored
+        self._journal.switch(restored, on=True)
+        return restored
 
     def revoke(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``emergency_rotate``."""
+        self._emergency.revoke(key_id, actor=actor, reason=reason)
+        return self.find(key_id)
+
+    def hold(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
+        """Keep a key from being retired or destroyed, whatever the time says."""
         guards.check_reason(reason)
-        with self._turn:
-            record = self.find(key_id)
-            guards.check_not_active(record, "emergency-rotate")
-            revoked = record.moved(KeyState.REVOKED, revoked_at=self._clock.now(), revoked_reason=reason)
-            self._journal.write("key.revoked", [Replace(revoked)], actor, reason)
-            self._destroy_soon(revoked, actor, reason)
-            if record.state is KeyState.STANDBY:
-                self._standbys.ensure(record.issuer, record.purpose, actor, reason)
-            return self.find(key_id)
+        return self._held(key_id, reason, "key.held", actor, reason)
+
+    def release(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
+        """End a hold."""
+        return self._held(key_id, None, "key.released", actor, reason)
 
     def destroy(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
         """Delete the private half of a retired key."""
-        with self._turn:
-            record = self.find(key_id)
+        with self._turn_of(key_id):
+            record, now = self.find(key_id), self._clock.now()
+            timings = self._timings(record)
             destroyed = record.moved(KeyState.DESTROYED)
-            now = self._clock.now()
-            forced = guards.overridden(lambda: guards.check_destroyable(record, self._timings, now), force, reason)
-            self._journal.write("key.moved", [Replace(destroyed)], actor, reason, forced)
+            guards.check_no_hold(record)
+            forced = guards.overridden(lambda: guards.check_destroyable(record, timings, now), force, reason)
+            self._journal.write("key.moved", [Replace(destroyed)], actor, reason, forced=forced)
             return self._journal.destroy_material(destroyed, actor, reason)
 
     def recover(self, *, actor: str) -> list[str]:
         """Finish what a crash left, at every start. Says what it did, a line for each step."""
-        reason = "recovery at start"
-        done: list[str] = []
-        with self._turn:
-            for issuer, purpose in sorted({(record.issuer, record.purpose) for record in self._catalog.records()}):
-                done += self._recover_issuer(issuer, purpose, actor, reason)
-            for record in self._catalog.records():
-                if record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None:
-                    self._journal.destroy_material(record, actor, reason)
-                    done.append(f"destroyed the private half of {record.key_id}")
-        return done
+        return self._recovery.run(actor)
 
-    def _recover_issuer(self, issuer: str, purpose: Purpose, actor: str, reason: str) -> list[str]:
-        keys = IssuerKeys(self._catalog.records(issuer), issuer, purpose)
-        if not keys.opened:
-            first = keys.pending[0]
-            self.open_issuer(
-                issuer, algorithm=first.algorithm, actor=actor, reason=reason, backend=first.backend, purpose=purpose
-            )
-            return [f"opened issuer {issuer}"]
-        made = keys.find_standby() is None and self._standbys.ensure(issuer, purpose, actor, reason) is not None
-        surplus = self._issuer(issuer, purpose).pending
-        for record in surplus:
-            withdrawn = record.moved(KeyState.RETIRED, retired_at=self._clock.now())
-            self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
-            self._journal.destroy_material(withdrawn, actor, reason)  # the backend may have made it before the crash
-        return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)
-
-    def _issuer(self, issuer: str, purpose: Purpose = "token") -> IssuerKeys:
-        return IssuerKeys(self._catalog.records(issuer), issuer, purpose).check_open()
-
-    def _activate(self, standby: KeyRecord, keys: IssuerKeys, actor: str, reason: str, force: bool) -> Rotation:
-        now = self._clock.now()
+    def _activate(self, standby: KeyRecord, keys: LineageKeys, actor: str, reason: str, force: bool) -> Rotation:
+        now, timings = self._clock.now(), self._timings(standby)
         active = standby.moved(KeyState.ACTIVE, activated_at=now)
         previous = keys.active().moved(KeyState.VERIFY_ONLY, verify_only_at=now)
-        forced = guards.overridden(lambda: guards.check_dwell(standby, keys.all, self._timings, now), force, reason)
-        self._journal.write("key.rotated", [Replace(previous), Replace(active)], actor, reason, forced)
+        forced = guards.overridden(lambda: guards.check_dwell(standby, keys.all, timings, now), force, reason)
+        self._journal.write("key.rotated", [Replace(previous), Replace(active)], actor, reason, forced=forced)
         return Rotation(active, previous, None)
 
-    def _with_standby(self, rotation: Rotation, actor: str, reason: str) -> Rotation:
-        active = rotation.active
-        return Rotation(active, rotation.previous, self._standbys.ensure(active.issuer, active.purpose, actor, reason))
+    def _held(self, key_id: str, hold: str | None, action: str, actor: str, reason: str) -> KeyRecord:
+        with self._turn_of(key_id):
+            held = self.find(key_id).changed(hold=hold)
+            self._journal.write(action, [Replace(held)], actor, reason)
+            return held
 
-    def _destroy_soon(self, revoked: KeyRecord, actor: str, reason: str) -> None:
-        """Revoked already: a backend that fails now does not undo that, and the next start tries again."""
-        with suppress(BackendError, UnavailableError):
-            self._journal.destroy_material(revoked, actor, reason)
+    def _lineage(self, record: KeyRecord) -> LineageKeys:
+        return self._journal.issuer(record.issuer, record.purpose).of(record.algorithm)
+
+    def _algorithm_of(self, key_id: str | None) -> str | None:
+        return None if key_id is None else self.find(key_id).algorithm
+
+    def _timings(self, record: KeyRecord) -> KeyTimings:
+        return self._policies.of(record.issuer).timings
+
+    def _turn(self, issuer: str) -> AbstractContextManager[None]:
+        return self._catalog.turn(turn_of(issuer))
+
+    def _turn_of(self, key_id: str) -> AbstractContextManager[None]:
+        return self._turn(self.find(key_id).issuer)

@@ -91,7 +91,7 @@ class ManagedSigner:
         version = self._catalog.version()
         if self._known is None or self._known[0] != version:
             records = IssuerKeys(self._catalog.records(self._issuer), self._issuer, self._purpose)
-            record = records.check_open().active()
+            record = records.check_open().lineage().active()
             self._known = (version, record, record.public_key())
         return self._known[1:]
 
@@ -122,7 +122,7 @@ class _ActiveKey:
         if not self.public.verify(signature, signing_input):
             message = "the key backend's signature does not verify, and was not released"
             raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
-        self.catalog.record_signature(self.record, self._entry(signing_input, signature, made.request_id))
+        self.catalog.record_signatures(self.record, self._entry(signing_input, signature, made.request_id))
         return signature
 
     def _entry(self, signing_input: bytes, signature: bytes, request_id: str | None) -> AuditEntry:

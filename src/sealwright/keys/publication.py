@@ -13,8 +13,11 @@ _ORDER = (KeyState.ACTIVE, KeyState.STANDBY, KeyState.VERIFY_ONLY)
 
 
 def published_keys(records: Iterable[KeyRecord], issuer: str) -> JWKSet:
-    """The set of one issuer: active, standby, verify_only. Built from PublicJWK, so nothing private can enter."""
-    shown = [record for record in records if record.issuer == issuer and record.published]
+    """The set of one issuer: active, standby, verify_only. Built from PublicJWK, so nothing private can enter.
+
+    The trust root is not in it: what verifiers obey must not verify as a token.
+    """
+    shown = [r for r in records if r.issuer == issuer and r.published and r.purpose != "trust-root"]
     shown.sort(key=lambda record: (_ORDER.index(record.state), record.created_at))
     return JWKSet(record.public_key() for record in shown)
 

@@ -9,7 +9,10 @@ from typing import Any, Literal
 from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.states import PUBLISHED, KeyState, check_move
 
-Purpose = Literal["token", "trust-root"]
+# token: what issuers sign with. trust-root: signs what verifiers obey. delegated: software keys that a token key
+# vouches for.
+Purpose = Literal["token", "trust-root", "delegated"]
+Lineage = tuple[str, Purpose, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,15 @@ class KeyRecord:
     revoked_at: float | None = None
     revoked_reason: str | None = None
     destroyed_at: float | None = None
+    hold: str | None = None  # why this key must not be retired or destroyed now, in an operator's words
+    parent: str | None = None  # the kid that vouches for a delegated key
+    expires_at: float | None = None  # when a delegated key must have stopped signing
+    canary: str | None = None  # a token signed just before the key was revoked: who accepts it is behind
+
+    @property
+    def lineage(self) -> Lineage:
+        """One active and one standby key each."""
+        return self.issuer, self.purpose, self.algorithm
 
     @property
     def published(self) -> bool:
@@ -60,9 +72,9 @@ class KeyRecord:
         check_move(self.state, state)
         return replace(self, state=state, **facts)
 
-    def changed(self) -> KeyRecord:
+    def changed(self, **facts: Any) -> KeyRecord:
         """The record after a change of its facts alone, one generation later."""
-        return replace(self, generation=self.generation + 1)
+        return replace(self, generation=self.generation + 1, **facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,50 +4,53 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from sealwright.clock import Clock
 from sealwright.errors import BackendError, RefusedError, UnavailableError
 from sealwright.keys.catalog import Replace
-from sealwright.keys.issuer_keys import IssuerKeys
+from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
-from sealwright.keys.record import KeyRecord, Purpose
+from sealwright.keys.record import KeyRecord, Lineage
 from sealwright.keys.states import KeyState
-from sealwright.keys.timings import KeyTimings
 
 
 class Standbys:
-    """Makes standbys; a pending key that a crash left is used before a new one is journaled."""
+    """Makes standbys; a pending key that a crash left is used before a new one is journaled.
 
-    def __init__(self, journal: Journal, timings: KeyTimings, clock: Clock) -> None:
+    Callers hold the turn of the issuer, since two processes must not make the key of one handle.
+    """
+
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._timings = timings
-        self._clock = clock
 
-    def ensure(self, issuer: str, purpose: Purpose, actor: str, reason: str) -> KeyRecord | None:
+    def ensure(self, lineage: Lineage, actor: str, reason: str) -> KeyRecord | None:
         """The standby, made if it is missing; None when it cannot be made now.
 
-        The move before this one is done and stays done, so a failure here is left to the next start.
+        The move before this one is done and stays done, so a failure here is left to the scheduler.
         """
-        with suppress(BackendError, UnavailableError, RefusedError):
-            keys = IssuerKeys(self._journal.catalog.records(issuer), issuer, purpose)
+        issuer, purpose, algorithm = lineage
+        with suppress(BackendError, UnavailableError, RefusedError), self._journal.catalog.turn(turn_of(issuer)):
+            keys = self._journal.issuer(issuer, purpose).of(algorithm)
             return keys.find_standby() or self.make(keys, actor, reason)
         return None
 
-    def make(self, keys: IssuerKeys, actor: str, reason: str, *, emergency: bool = False) -> KeyRecord:
-        """A new key, made at its backend and published. An emergency does not ask whether there is room."""
-        active = keys.active()
+    def make(self, keys: LineageKeys, actor: str, reason: str) -> KeyRecord:
+        """A new key of an issuer that signs already, made at its backend and published."""
         record = next(iter(keys.pending), None)
         if record is None:
-            record = self._journal.new(active.issuer, active.purpose, active.algorithm, active.backend)
+            active = keys.active()
+            backend = self._journal.policies.of(active.issuer).backend
+            record = self._journal.new(active.issuer, active.purpose, active.algorithm, backend)
             self._journal.insert([record], actor, reason)
-        return self.publish(self._journal.made(record), keys, actor, reason, emergency=emergency)
+        return self.publish(self._journal.made(record), keys, actor, reason)
 
-    def publish(
-        self, record: KeyRecord, keys: IssuerKeys, actor: str, reason: str, *, emergency: bool = False
-    ) -> KeyRecord:
+    def publish(self, record: KeyRecord, keys: LineageKeys, actor: str, reason: str) -> KeyRecord:
         """pending to standby."""
-        published = record.moved(KeyState.STANDBY, published_at=self._clock.now())
+        published = record.moved(KeyState.STANDBY, published_at=self._journal.clock.now())
         keys.check_no_standby()
-        if not emergency:
-            keys.check_room(self._timings)
+        keys.check_room(self._journal.policies.of(record.issuer).timings)
         self._journal.write("key.published", [Replace(published)], actor, reason)
         return published
+
+
+def turn_of(issuer: str) -> str:
+    """The name of the turn in which the keys of an issuer are made."""
+    return f"issuer:{issuer}"

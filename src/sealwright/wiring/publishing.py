@@ -11,10 +11,11 @@ from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
+from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
 from sealwright.keys.publication import max_age_s, published_keys, revoked_key_ids
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.timings import KeyTimings
-from sealwright.settings import ServiceSettings, Timings
+from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder
 
 
@@ -31,9 +32,9 @@ class IssuerKeys:
 class Publications:
     """A live snapshot of every issuer's published keys; rebuilt when the catalog's version has changed."""
 
-    def __init__(self, catalog: KeyCatalog, timings: KeyTimings, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, catalog: KeyCatalog, policies: Policies, clock: Clock = SYSTEM_CLOCK) -> None:
         self._catalog = catalog
-        self._timings = timings
+        self._policies = policies
         self._clock = clock
         self._snapshot: tuple[int, list[KeyRecord], dict[str, IssuerKeys]] = (-1, [], {})
 
@@ -48,8 +49,8 @@ class Publications:
         except KeyError:
             raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such issuer") from None
 
-    def max_age_s(self) -> int:
-        return max_age_s(self._timings)
+    def max_age_s(self, name: str) -> int:
+        return max_age_s(self._policies.of(name).timings)
 
     def _current(self) -> tuple[int, list[KeyRecord], dict[str, IssuerKeys]]:
         version = self._catalog.version()
@@ -66,8 +67,14 @@ def build_catalog(settings: ServiceSettings, folder: DataFolder) -> SqlCatalog:
     return SqlCatalog.open(url)
 
 
-def key_timings(timings: Timings) -> KeyTimings:
-    return KeyTimings(**timings.model_dump())
+def build_policies(settings: ServiceSettings) -> Policies:
+    """The policy of every issuer, as the settings have it."""
+    timings = KeyTimings(**settings.timings.model_dump())
+    named = {
+        INTERNAL_ISSUER: IssuerPolicy(algorithm=settings.internal_algorithm, timings=timings),
+        **{name: IssuerPolicy(algorithm=alg, timings=timings) for name, alg in settings.issuers.items()},
+    }
+    return FixedPolicies(IssuerPolicy(timings=timings), named)
 
 
 def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:

@@ -11,10 +11,10 @@ from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
+from sealwright.keys.policy import Policies
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
 from sealwright.wiring.key_backends import open_backend, open_local
-from sealwright.wiring.publishing import key_timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,12 @@ def build_signing(
     settings: ServiceSettings,
     catalog: KeyCatalog,
     backends: dict[str, KeyBackend],
+    policies: Policies,
     observer: Observer,
+    *,
     clock: Clock = SYSTEM_CLOCK,
 ) -> SigningSide:
-    timings = key_timings(settings.timings)
-    lifecycle = KeyLifecycle(catalog, backends, timings=timings, clock=clock, observer=observer)
+    lifecycle = KeyLifecycle(
+        catalog, backends, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
+    )
     return SigningSide(catalog, backends, lifecycle, clock, observer)

@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import ConfigurationError, Reason
+from sealwright.errors import ConfigurationError, Reason, RefusedError
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.record import Purpose
 from sealwright.profiles import access_token
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.trust.issuers import TrustedIssuer
@@ -21,7 +22,7 @@ from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.data_folder import OwnedFolder
 from sealwright.wiring.observing import Observing, build_observing
-from sealwright.wiring.publishing import Publications, build_catalog, key_timings
+from sealwright.wiring.publishing import Publications, build_catalog, build_policies
 from sealwright.wiring.signing import SigningSide, build_backends, build_signing
 
 
@@ -50,7 +51,7 @@ class SingleProcess:
 
     def issuer_url(self, name: str) -> str:
         """The "iss" of an issuer's tokens, and the base of its well-known pages."""
-        return f"{self.settings.at_url()}/issuers/{name}"
+        return self.settings.issuer_url(name)
 
     def verifier(self, audience: str) -> Verifier:
         """Decides over access tokens of our own issuers and of the trusted foreign ones, for one audience."""
@@ -115,25 +116,34 @@ def open_single_process(
     backends = build_backends(settings, owned.folder, observing.observer, clock)
     catalog = build_catalog(settings, owned.folder)
     with contextlib.closing(catalog):
-        signing = build_signing(settings, catalog, backends, observing.observer, clock)
-        publications = Publications(catalog, key_timings(settings.timings), clock)
+        policies = build_policies(settings)
+        signing = build_signing(settings, catalog, backends, policies, observing.observer, clock=clock)
+        publications = Publications(catalog, policies, clock)
         signing.lifecycle.recover(actor="sealwright")
+        _open(signing.lifecycle, INTERNAL_ISSUER, settings.internal_algorithm, purpose="trust-root")
         for name, algorithm in names.items():
-            _open_or_compare(signing.lifecycle, publications, name, algorithm)
+            _open(signing.lifecycle, name, algorithm)
+            _compare(signing.lifecycle, name, algorithm)
         shown.update(publications.issuers())
         with contextlib.closing(SingleProcess(settings, signing, publications, observing, shown)) as process:
             yield process
 
 
-def _open_or_compare(lifecycle: KeyLifecycle, publications: Publications, name: str, algorithm: str) -> None:
-    """A new issuer is opened; one that signs with another algorithm than the settings say stops the start."""
-    if name not in publications.issuers():
-        lifecycle.open_issuer(name, algorithm=algorithm, actor="sealwright", reason="first start")
-        return
-    signs_with = lifecycle.active(name).algorithm
-    if signs_with != algorithm:
+def _open(lifecycle: KeyLifecycle, name: str, algorithm: str, *, purpose: Purpose = "token") -> None:
+    """A new issuer is opened; one that is open already, maybe by another process just now, stays as it is."""
+    try:
+        lifecycle.open_issuer(name, algorithm=algorithm, actor="sealwright", reason="first start", purpose=purpose)
+    except RefusedError as refused:
+        if refused.reason is not Reason.GUARD_ISSUER_EXISTS:
+            raise
+
+
+def _compare(lifecycle: KeyLifecycle, name: str, algorithm: str) -> None:
+    """An issuer that signs with another algorithm than the settings say stops the start."""
+    algorithms = lifecycle.algorithms(name)
+    if algorithm not in algorithms:
         raise ConfigurationError(
             Reason.SETTINGS_INVALID,
-            f"the issuer {name} signs with {signs_with}, and the settings say {algorithm}: "
+            f"the issuer {name} signs with {' and '.join(algorithms)}, and the settings say {algorithm}: "
             "set it back, or name another issuer for the other algorithm",
         )

@@ -1,24 +1,30 @@
-"""Key records and audit in memory: for tests, rehearsals and throw-away processes."""
+"""Key records, documents and audit in memory: for tests, rehearsals and throw-away processes."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from sealwright.errors import Reason, RefusedError
-from sealwright.keys.audit import GENESIS, AuditEntry, chained
-from sealwright.keys.catalog import Change, Insert
+from sealwright.keys.audit import GENESIS, MAIN_CHAIN, AuditEntry, chained
+from sealwright.keys.catalog import Change, Document, Insert, Put, Remove, Replace
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
+from sealwright.keys.turns import LocalTurns
 
 
 class MemoryCatalog:
     """A KeyCatalog that forgets everything with its process."""
 
+    writer = MAIN_CHAIN
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._turns = LocalTurns()
         self._records: dict[str, KeyRecord] = {}
+        self._documents: dict[tuple[str, str], Document] = {}
         self._audit: list[AuditEntry] = []
         self._version = 0
 
@@ -26,20 +32,27 @@ class MemoryCatalog:
         with self._lock:
             return [record for record in self._records.values() if issuer in (None, record.issuer)]
 
+    def documents(self, kind: str) -> dict[str, Document]:
+        with self._lock:
+            return {name: document for (of, name), document in self._documents.items() if of == kind}
+
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         with self._lock:
-            after = dict(self._records)
+            records, documents = dict(self._records), dict(self._documents)
             for change in changes:
-                _apply(after, change)
-            _check_invariants(after)
-            self._records = after
+                if isinstance(change, Insert | Replace):
+                    _apply(records, change)
+                else:
+                    _write(documents, change)
+            _check_invariants(records)
+            self._records, self._documents = records, documents
             self._append(entry)
             self._version += 1
 
-    def record_signature(self, record: KeyRecord, entry: AuditEntry) -> None:
+    def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
         with self._lock:
             stored = self._records.get(record.handle)
-            if stored is None or stored.state is not KeyState.ACTIVE:
+            if stored is None or stored.state is not KeyState.ACTIVE or stored.generation != record.generation:
                 raise _conflict()
             self._records[record.handle] = replace(stored, last_signed_at=entry.at)
             self._append(entry)
@@ -47,8 +60,14 @@ class MemoryCatalog:
     def version(self) -> int:
         return self._version
 
-    def audit(self, *, after: int = 0) -> Iterator[AuditEntry]:
-        return iter(self._audit[after:])
+    def turn(self, name: str, *, wait_s: float = 30.0) -> AbstractContextManager[None]:
+        return self._turns.take(name, wait_s)
+
+    def writers(self) -> list[str]:
+        return [self.writer] if self._audit else []
+
+    def audit(self, *, writer: str | None = None, after: int = 0) -> Iterator[AuditEntry]:
+        return iter(self._audit[after:] if writer in (None, self.writer) else ())
 
     def check_writable(self) -> None:
         pass
@@ -58,10 +77,10 @@ class MemoryCatalog:
 
     def _append(self, entry: AuditEntry) -> None:
         previous = self._audit[-1].digest if self._audit else GENESIS
-        self._audit.append(chained(entry, len(self._audit) + 1, previous))
+        self._audit.append(chained(entry, self.writer, len(self._audit) + 1, previous))
 
 
-def _apply(records: dict[str, KeyRecord], change: Change) -> None:
+def _apply(records: dict[str, KeyRecord], change: Insert | Replace) -> None:
     record, stored = change.record, records.get(change.record.handle)
     if isinstance(change, Insert):
         if stored is not None:
@@ -73,10 +92,23 @@ def _apply(records: dict[str, KeyRecord], change: Change) -> None:
         records[record.handle] = replace(record, last_signed_at=stored.last_signed_at)
 
 
+def _write(documents: dict[tuple[str, str], Document], change: Put | Remove) -> None:
+    document = change.document
+    key = (document.kind, document.name)
+    stored = documents[key].generation if key in documents else 0
+    if stored != document.generation - isinstance(change, Put):
+        raise _conflict()
+    if isinstance(change, Put):
+        documents[key] = document
+    else:
+        del documents[key]
+
+
 def _check_invariants(records: dict[str, KeyRecord]) -> None:
-    active = [(r.issuer, r.purpose, r.algorithm) for r in records.values() if r.state is KeyState.ACTIVE]
+    counted = [record for record in records.values() if record.parent is None]
+    alone = [(*r.lineage, r.state) for r in counted if r.state in (KeyState.ACTIVE, KeyState.STANDBY)]
     kids = [record.key_id for record in records.values() if record.key_id is not None]
-    if len(set(active)) != len(active) or len(set(kids)) != len(kids):
+    if len(set(alone)) != len(alone) or len(set(kids)) != len(kids):
         raise _conflict()
 
 

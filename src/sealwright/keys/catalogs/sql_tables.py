@@ -1,4 +1,4 @@
-"""The tables of the SQL catalog, and how a record and an audit entry become rows."""
+"""The tables of the SQL catalog, and how records, documents and audit entries become rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 from sqlalchemy.engine import Row
 
 from sealwright.keys.audit import AuditEntry
+from sealwright.keys.catalog import Document
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
 
@@ -31,27 +32,44 @@ KEYS = Table(
     Column("published_at", Float(53)),
     Column("activated_at", Float(53)),
     Column("verify_only_at", Float(53)),
-    Column("last_signed_at", Float(53)),
     Column("retired_at", Float(53)),
     Column("revoked_at", Float(53)),
     Column("revoked_reason", Text),
     Column("destroyed_at", Float(53)),
+    Column("hold", Text),
+    Column("parent", String(200)),
+    Column("expires_at", Float(53)),
+    Column("canary", Text),
 )
 
-Index(
-    "one_active_key",
-    KEYS.c.issuer,
-    KEYS.c.purpose,
-    KEYS.c.algorithm,
-    unique=True,
-    sqlite_where=text("state = 'active'"),
-    postgresql_where=text("state = 'active'"),
+for _state in ("active", "standby"):
+    _only = text(f"state = '{_state}' AND parent IS NULL")
+    _lineage = (KEYS.c.issuer, KEYS.c.purpose, KEYS.c.algorithm)
+    Index(f"one_{_state}_key", *_lineage, unique=True, sqlite_where=_only, postgresql_where=_only)
+
+# When each writer signed last with each key: a row of its own for each, so that writers do not wait for one another.
+SIGNATURES = Table(
+    "signatures",
+    METADATA,
+    Column("handle", String(64), primary_key=True),
+    Column("writer", String(100), primary_key=True),
+    Column("last_signed_at", Float(53), nullable=False),
+)
+
+DOCUMENTS = Table(
+    "documents",
+    METADATA,
+    Column("kind", String(50), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 AUDIT = Table(
     "audit",
     METADATA,
-    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("writer", String(100), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Float(53), nullable=False),
     Column("actor", Text, nullable=False),
     Column("action", String(50), nullable=False),
@@ -63,18 +81,32 @@ AUDIT = Table(
     Column("digest", String(64), nullable=False),
 )
 
-HEARTBEAT = Table("heartbeat", METADATA, Column("beats", Integer, nullable=False))  # one row: written to see if one can
+# One row: ``version`` grows with every commit, ``beats`` is written to see whether one can write.
+CATALOG = Table(
+    "catalog", METADATA, Column("version", BigInteger, nullable=False), Column("beats", BigInteger, nullable=False)
+)
 
 
 def row_of_record(record: KeyRecord) -> dict[str, Any]:
+    """Without ``last_signed_at``, which has a table of its own."""
     public = None if record.public is None else json.dumps(dict(record.public))
-    return {**asdict(record), "state": str(record.state), "public": public}
+    row = {**asdict(record), "state": str(record.state), "public": public}
+    del row["last_signed_at"]
+    return row
 
 
 def record_of_row(row: Row[Any]) -> KeyRecord:
     values = {field.name: row._mapping[field.name] for field in fields(KeyRecord)}
     public = None if values["public"] is None else json.loads(values["public"])
     return KeyRecord(**{**values, "state": KeyState(values["state"]), "public": public})
+
+
+def row_of_document(document: Document) -> dict[str, Any]:
+    return {**asdict(document), "body": json.dumps(dict(document.body))}
+
+
+def document_of_row(row: Row[Any]) -> Document:
+    return Document(row.kind, row.name, json.loads(row.body), row.generation)
 
 
 def row_of_entry(entry: AuditEntry) -> dict[str, Any]:

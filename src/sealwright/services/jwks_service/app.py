@@ -38,7 +38,7 @@ class WellKnown:
     async def jwks(self, request: Request) -> Response:
         name = _issuer(request)
         keys = self._publications.issuer(name)
-        return _cached(request, keys.body, keys.etag, self._publications.max_age_s(), JWK_SET_TYPE)
+        return _cached(request, keys.body, keys.etag, self._publications.max_age_s(name), JWK_SET_TYPE)
 
     async def discovery(self, request: Request) -> Response:
         """OpenID Connect Discovery 1.0 §3, as far as an issuer without an authorization endpoint has it."""
@@ -54,7 +54,7 @@ class WellKnown:
         }
         body = strict_json.encode_object(page)
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        return _cached(request, body, etag, self._publications.max_age_s(), "application/json")
+        return _cached(request, body, etag, self._publications.max_age_s(name), "application/json")
 
 
 def openapi_paths() -> dict[str, Any]:
