@@ -35,7 +35,7 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
     for kind, handler in _HANDLERS.items():
         key_app.add_exception_handler(kind, handler)
     routes: list[BaseRoute] = [
-        *jwks_pages.WellKnown(process.publications, process.settings.at_url()).routes(),
+        *jwks_pages.WellKnown(process.publications, process.statements, process.settings.at_url()).routes(),
         *decisions.DecisionEndpoint(_named_audience(process)).routes(),
         *signing_routes.SigningRoutes(operations, credentials).routes(),
         *_OperatorPages(process, credentials, key_app.openapi).routes(),

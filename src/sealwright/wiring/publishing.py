@@ -11,6 +11,7 @@ from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
+from sealwright.keys.history import trust_root_keys
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
 from sealwright.keys.publication import max_age_s, published_keys, revoked_key_ids
 from sealwright.keys.record import KeyRecord
@@ -49,6 +50,11 @@ class Publications:
         except KeyError:
             raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such issuer") from None
 
+    def trust_root(self) -> tuple[bytes, str]:
+        """The JWK Set page of the trust root, and its ETag."""
+        body = strict_json.encode_object(trust_root_keys(self._current()[1]).to_dict())
+        return body, _etag(body)
+
     def max_age_s(self, name: str) -> int:
         return max_age_s(self._policies.of(name).timings)
 
@@ -80,5 +86,8 @@ def build_policies(settings: ServiceSettings) -> Policies:
 def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag)
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, _etag(body))
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

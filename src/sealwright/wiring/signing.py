@@ -12,7 +12,7 @@ from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.policy import Policies
-from sealwright.settings import ServiceSettings
+from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
 from sealwright.wiring.key_backends import open_backend, open_local
 
@@ -34,6 +34,17 @@ class SigningSide:
             self.lifecycle.active(issuer)  # names of strangers are not remembered
         return self._signers.setdefault(
             issuer, ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+        )
+
+    def trust_root(self) -> ManagedSigner:
+        """The signer of the statements that verifiers obey."""
+        return ManagedSigner(
+            self.catalog,
+            self.backends,
+            INTERNAL_ISSUER,
+            purpose="trust-root",
+            clock=self.clock,
+            observer=self.observer,
         )
 
 

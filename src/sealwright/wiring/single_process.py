@@ -24,6 +24,7 @@ from sealwright.wiring.data_folder import OwnedFolder
 from sealwright.wiring.observing import Observing, build_observing
 from sealwright.wiring.publishing import Publications, build_catalog, build_policies
 from sealwright.wiring.signing import SigningSide, build_backends, build_signing
+from sealwright.wiring.statements import SignedStatements
 
 
 class SingleProcess:
@@ -42,6 +43,7 @@ class SingleProcess:
         self.publications = publications
         self.observing = observing
         self.clock = signing.clock
+        self.statements = SignedStatements(signing.catalog, signing.trust_root(), settings.issuer_url, signing.clock)
         self._shown = shown
         self._foreign: dict[str, KeySource] = {
             issuer: RemoteJWKSet(url, observer=observing.observer, clock=self.clock)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -12,18 +14,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sealwright.jose import strict_json
-from sealwright.settings import DEFAULT_ISSUER
+from sealwright.settings import DEFAULT_ISSUER, INTERNAL_ISSUER
 from sealwright.wiring.publishing import Publications
 
 JWK_SET_TYPE = "application/jwk-set+json"
 _PUBLIC_PAGE = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], expose_headers=["ETag"])]
 
 
+class Statements(Protocol):
+    """Signed statements about the keys of an issuer, as compact JWS."""
+
+    def revoked_keys(self, issuer: str) -> str: ...
+
+    def historical_keys(self, issuer: str) -> str: ...
+
+
 class WellKnown:
     """The well-known pages. ``base_url`` is the public URL below which every issuer has its own."""
 
-    def __init__(self, publications: Publications, base_url: str) -> None:
+    def __init__(self, publications: Publications, statements: Statements, base_url: str) -> None:
         self._publications = publications
+        self._statements = statements
         self._base_url = base_url
 
     def routes(self) -> list[Route]:
@@ -33,6 +44,9 @@ class WellKnown:
             _page("/.well-known/openid-configuration", self.discovery),
             _page("/issuers/{issuer}/.well-known/jwks.json", self.jwks),
             _page("/issuers/{issuer}/.well-known/openid-configuration", self.discovery),
+            _page("/issuers/{issuer}/.well-known/revoked-keys", self.revoked_keys),
+            _page("/issuers/{issuer}/.well-known/jwks-archive", self.historical_keys),
+            _page("/.well-known/trust-root.jwks.json", self.trust_root),
         ]
 
     async def jwks(self, request: Request) -> Response:
@@ -56,6 +70,30 @@ class WellKnown:
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         return _cached(request, body, etag, self._publications.max_age_s(name), "application/json")
 
+    async def revoked_keys(self, request: Request) -> Response:
+        """The feed that verifiers obey: never kept by anybody in between."""
+        return await self._statement(request, self._statements.revoked_keys, "application/jwt", 0)
+
+    async def historical_keys(self, request: Request) -> Response:
+        """Public keys that are no longer published, for signatures that outlive them."""
+        name = _issuer(request)
+        max_age_s = self._publications.max_age_s(name)
+        return await self._statement(request, self._statements.historical_keys, "application/jwk-set+jwt", max_age_s)
+
+    async def trust_root(self, request: Request) -> Response:
+        """What verifiers pin; compare it with a copy that came another way."""
+        body, etag = self._publications.trust_root()
+        return _cached(request, body, etag, self._publications.max_age_s(INTERNAL_ISSUER), JWK_SET_TYPE)
+
+    async def _statement(
+        self, request: Request, signed: Callable[[str], str], media_type: str, max_age_s: int
+    ) -> Response:
+        name = _issuer(request)
+        self._publications.issuer(name)
+        body = (await run_in_threadpool(signed, name)).encode("ascii")
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        return _cached(request, body, etag, max_age_s, media_type)
+
 
 def openapi_paths() -> dict[str, Any]:
     """The OpenAPI description of these pages."""
@@ -67,6 +105,11 @@ def openapi_paths() -> dict[str, Any]:
         missing = {"404": {"description": "There is no such issuer (problem+json)."}}
         described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
         paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
+    for page, summary in (("revoked-keys", "The signed feed of revoked keys"), ("jwks-archive", "The signed archive")):
+        described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
+        paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
+    root = {"summary": "The JWK Set of the trust root, which signs the statements", "responses": found}
+    paths["/.well-known/trust-root.jwks.json"] = {"get": root}
     return paths
 
 

@@ -1,0 +1,32 @@
+"""The feed of revoked keys: which kids of an issuer must be refused, as of a sequence and for a short time. Pure.
+
+A JWT of type ``revoked-keys+jwt``, signed by the trust root and never by a key that signs tokens: whoever stole one of
+those must not be able to forge an un-revocation. Verifiers keep the largest sequence that they have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+TYP = "revoked-keys+jwt"
+LIFETIME_S = 300.0  # a feed that is older leaves a verifier undecided
+
+RevocationReason = Literal["unspecified", "compromised"]  # OpenID Federation 1.0 §8.7.3; both mean: refuse
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """One kid; ``revoked_at`` in seconds since the epoch."""
+
+    key_id: str
+    revoked_at: float
+    reason: RevocationReason
+
+
+def feed_claims(issuer: str, revoked: Iterable[RevokedKey], *, sequence: int, now: float) -> dict[str, Any]:
+    """The claims of the feed of one issuer, whose "iss" is given."""
+    shown = [{"kid": key.key_id, "revoked_at": int(key.revoked_at), "reason": key.reason} for key in revoked]
+    times = {"iat": int(now), "exp": int(now + LIFETIME_S)}
+    return {"iss": issuer, "sub": issuer, **times, "seq": sequence, "revoked": shown}

@@ -1,0 +1,61 @@
+"""Statements of the signing side, signed by the trust root and kept until they change or grow old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sealwright.clock import Clock
+from sealwright.jose import strict_json
+from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.history import archived_keys, revoked_keys
+from sealwright.keys.managed_signer import ManagedSigner
+from sealwright.statements import historical_keys
+from sealwright.statements.revoked_keys import LIFETIME_S, TYP, feed_claims
+
+ACTOR = "sealwright"
+
+
+@dataclass(slots=True)
+class SignedStatements:
+    """The feed of revoked keys and the archive of each issuer, as compact JWS.
+
+    A statement is signed anew when the catalog has changed, and the feed when half of its life is over. Both raise
+    what ``ManagedSigner.sign`` raises: nobody is served an old feed because the trust root cannot sign.
+    """
+
+    catalog: KeyCatalog
+    trust_root: ManagedSigner
+    issuer_url: Callable[[str], str]
+    clock: Clock
+    _kept: dict[tuple[str, str], tuple[int, float, str]] = field(default_factory=dict)
+
+    def revoked_keys(self, issuer: str) -> str:
+        """The feed of one issuer."""
+
+        def claims(version: int, now: float) -> dict[str, object]:
+            revoked = revoked_keys(self.catalog.records(issuer), issuer)
+            return feed_claims(self.issuer_url(issuer), revoked, sequence=version, now=now)
+
+        return self._current(TYP, issuer, claims, LIFETIME_S / 2)
+
+    def historical_keys(self, issuer: str) -> str:
+        """The archive of one issuer."""
+
+        def claims(version: int, now: float) -> dict[str, object]:
+            keys = archived_keys(self.catalog.records(issuer), issuer)
+            return historical_keys.archive_claims(self.issuer_url(issuer), keys, sequence=version, now=now)
+
+        return self._current(historical_keys.TYP, issuer, claims, None)
+
+    def _current(
+        self, typ: str, issuer: str, claims: Callable[[int, float], dict[str, object]], longest_s: float | None
+    ) -> str:
+        version, now = self.catalog.version(), self.clock.monotonic()
+        kept = self._kept.get((typ, issuer))
+        if kept is not None and kept[0] == version and (longest_s is None or now - kept[1] < longest_s):
+            return kept[2]
+        payload = strict_json.encode_object(claims(version, self.clock.now()))
+        signed = self.trust_root.sign(payload, typ=typ, actor=ACTOR)
+        self._kept[typ, issuer] = (version, now, signed.token)
+        return signed.token
