@@ -60,7 +60,7 @@ class World:
         self.policies = FixedPolicies(IssuerPolicy(timings=self.timings))
         self.events: list[Event] = []
         self.catalog = Interrupted(self.stored, {"commit", "record_signatures"})
-        self.backend = Interrupted(self.held, {"generate", "destroy", "sign"})
+        self.backend = Interrupted(self.held, {"generate", "destroy", "sign", "adopt", "import_private"})
         self.start()
 
     def start(self) -> KeyLifecycle:

@@ -22,8 +22,13 @@ class LineageKeys:
 
     @property
     def pending(self) -> list[KeyRecord]:
-        """Made or being made, and never published."""
-        return self._in(KeyState.PENDING)
+        """Made or being made here, and never published."""
+        return [record for record in self._in(KeyState.PENDING) if record.hold is None]
+
+    @property
+    def interrupted(self) -> list[KeyRecord]:
+        """Pending keys that were on their way in from outside."""
+        return [record for record in self._in(KeyState.PENDING) if record.hold is not None]
 
     def find_active(self) -> KeyRecord | None:
         return next(iter(self._in(KeyState.ACTIVE)), None)
@@ -64,7 +69,7 @@ class IssuerKeys:
 
     @property
     def opened(self) -> bool:
-        return any(record.state is not KeyState.PENDING for record in self.all)
+        return any(record.published_at is not None for record in self.all)
 
     def check_open(self) -> Self:
         if not self.opened:

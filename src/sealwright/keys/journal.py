@@ -11,6 +11,7 @@ from typing import Any
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, UnavailableError
 from sealwright.events import KeyMoved, Observer, tell
+from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
@@ -72,11 +73,12 @@ class Journal:
 
     def made(self, record: KeyRecord) -> KeyRecord:
         """The pending record with the public half that its backend has made, not written yet."""
-        public = self.backend(record.backend).generate(record.handle, record.algorithm)
-        return replace(record, key_id=public.key_id, public=public.to_dict())
+        return with_public(record, self.backend(record.backend).generate(record.handle, record.algorithm))
 
     def destroy_material(self, record: KeyRecord, actor: str, reason: str) -> KeyRecord:
         """Remove the private half, and write that it is gone. Safe to repeat."""
+        if record.destroyed_at is not None:  # a public key alone, whose private half was never here
+            return record
         self.backend(record.backend).destroy(record.handle)
         gone = replace(record, destroyed_at=self.clock.now(), generation=record.generation + 1)
         self.write("key.material_destroyed", [Replace(gone)], actor, reason)
@@ -111,3 +113,9 @@ class Journal:
                 self._observer,
                 KeyMoved(record.issuer, record.algorithm, record.key_id, was, str(record.state), actor, reason),
             )
+
+
+def with_public(record: KeyRecord, public: PublicJWK) -> KeyRecord:
+    """The record with its public half, under the kid that it came with, or else its thumbprint."""
+    key_id = record.key_id or public.thumbprint()
+    return replace(record, key_id=key_id, public={**public.to_dict(), "kid": key_id})

@@ -16,6 +16,7 @@ from sealwright.keys import guards
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog, Replace
 from sealwright.keys.emergency import Emergency, find
+from sealwright.keys.importing import As, Importing, Newcomer
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.opening import Opening
@@ -51,6 +52,7 @@ class KeyLifecycle:
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
         self._emergency = Emergency(self._journal, self._standbys, issuer_url)
+        self._importing = Importing(self._journal, self._standbys)
         self._recovery = Recovery(self._journal, self._standbys, self._opening)
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
@@ -85,6 +87,10 @@ class KeyLifecycle:
         policy = self._policies.of(issuer)
         lineage = (issuer, purpose, algorithm or policy.algorithm)
         self._opening.open(lineage, backend or policy.backend, actor, reason)
+
+    def bring(self, issuer: str, newcomer: Newcomer, state: As, *, actor: str, reason: str) -> KeyRecord:
+        """A key from outside, under its old kid: see ``Importing.bring``."""
+        return self._importing.bring(issuer, newcomer, state, actor=actor, reason=reason)
 
     def create(self, issuer: str, *, actor: str, reason: str, algorithm: str | None = None) -> KeyRecord:
         """A pending key of an open issuer, made at its backend and not published."""

@@ -12,6 +12,8 @@ from sealwright.keys.states import PUBLISHED, KeyState, check_move
 # token: what issuers sign with. trust-root: signs what verifiers obey. delegated: software keys that a token key
 # vouches for.
 Purpose = Literal["token", "trust-root", "delegated"]
+# Why a pending key is on hold: it comes from outside, so nobody may make a new key in its place.
+IMPORT, ADOPTION = "it is being imported", "it is being adopted"
 Lineage = tuple[str, Purpose, str]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sealwright.keys.catalog import Replace
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.opening import Opening
-from sealwright.keys.record import KeyRecord, Lineage
+from sealwright.keys.record import ADOPTION, KeyRecord, Lineage
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 
@@ -37,18 +39,29 @@ class Recovery:
         issuer, purpose, algorithm = lineage
         everything = IssuerKeys(self._journal.catalog.records(issuer), issuer, purpose)
         keys = everything.of(algorithm)
+        if not everything.opened and not keys.pending:
+            for record in keys.interrupted:
+                self.withdraw(record, actor, REASON)
+            return [f"withdrew a pending key of {issuer}"] * len(keys.interrupted)
         if not everything.opened:
             self._opening.open(lineage, keys.pending[0].backend, actor, REASON)
             return [f"opened issuer {issuer}"]
         lacks = keys.find_active() is not None and keys.find_standby() is None
         made = lacks and self._standbys.ensure(lineage, actor, REASON) is not None
-        surplus = self._journal.issuer(issuer, purpose).of(algorithm).pending
+        left = self._journal.issuer(issuer, purpose).of(algorithm)
+        surplus = left.pending + left.interrupted
         for record in surplus:
             self.withdraw(record, actor, REASON)
         return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)
 
     def withdraw(self, record: KeyRecord, actor: str, reason: str) -> None:
-        """pending to retired, and the private half destroyed: the backend may have made it before the crash."""
-        withdrawn = record.moved(KeyState.RETIRED, retired_at=self._journal.clock.now())
+        """pending to retired, and the private half destroyed: the backend may have made it before the crash.
+
+        A key that was being adopted was there before us, and is left alone.
+        """
+        now = self._journal.clock.now()
+        withdrawn = record.moved(KeyState.RETIRED, retired_at=now)
+        if record.hold == ADOPTION:
+            withdrawn = replace(withdrawn, destroyed_at=now)
         self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
         self._journal.destroy_material(withdrawn, actor, reason)
