@@ -38,6 +38,9 @@ class KeyServiceClient:
     def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]:
         return self._call("POST", _path("issuers", issuer, "keys"), {"algorithm": algorithm, "reason": reason})
 
+    def import_key(self, issuer: str, *, state: str, reason: str, **given: Any) -> dict[str, Any]:
+        return self._call("POST", _path("issuers", issuer, "import"), {"state": str(state), "reason": reason, **given})
+
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
         body = {"reason": reason} if verb == "revoke" else {"reason": reason, "force": force}
         return self._call("POST", _path("keys", key_id, verb), body)

@@ -6,23 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json, print_table
+from sealwright.cli import key_import
+from sealwright.cli.key_table import print_keys
+from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
+app.command("import")(key_import.import_key)
+app.command()(key_import.adopt)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
-
-_STYLES = {"active": "bold green", "standby": "cyan", "verify_only": "yellow", "revoked": "bold red"}
-_SINCE = {
-    "pending": "created_at",
-    "standby": "published_at",
-    "active": "activated_at",
-    "verify_only": "verify_only_at",
-    "retired": "retired_at",
-    "revoked": "revoked_at",
-    "destroyed": "destroyed_at",
-}
 
 
 @app.command("list")
@@ -37,7 +30,7 @@ def list_keys(
     if as_json:
         print_json(answer)
     else:
-        _print_table(answer["keys"])
+        print_keys(answer["keys"])
 
 
 @app.command()
@@ -54,7 +47,7 @@ def create(
     if as_json:
         print_json(answer)
     else:
-        _print_table(answer["keys"])
+        print_keys(answer["keys"])
 
 
 @app.command()
@@ -119,27 +112,11 @@ def _move(verb: str, kid: str, reason: str, force: bool, home: Home, as_json: bo
     if as_json:
         print_json(key)
     else:
-        _print_table([key])
+        print_keys([key])
 
 
 def _print_rotation(rotation: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(rotation)
     else:
-        _print_table([rotation[name] for name in ("active", "standby", "previous") if rotation.get(name)])
-
-
-def _print_table(keys: list[dict[str, Any]]) -> None:
-    headings = ("ISSUER", "ALG", "STATE", "SINCE (UTC)", "LAST SIGNED (UTC)", "KID")
-    print_table(headings, (_row(key) for key in keys))
-
-
-def _row(key: dict[str, Any]) -> tuple[str, ...]:
-    state = key["state"]
-    shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
-    times = (_minute(key.get(name, "")) for name in (_SINCE[state], "last_signed_at"))
-    return key["issuer"], key["algorithm"], shown, *times, key["key_id"] or "(not made yet)"
-
-
-def _minute(at: str) -> str:
-    return at.replace("T", " ")[:16]
+        print_keys([rotation[name] for name in ("active", "standby", "previous") if rotation.get(name)])

@@ -69,9 +69,13 @@ class SingleProcess:
         )
 
     def open_issuer(self, name: str, *, algorithm: str, actor: str, reason: str) -> None:
-        """A new issuer, whose name metrics may show from now on."""
-        self._shown.add(name)
+        """A new issuer."""
+        self.show(name)
         self.signing.lifecycle.open_issuer(name, algorithm=algorithm, actor=actor, reason=reason)
+
+    def show(self, issuer: str) -> None:
+        """Metrics may show the name of this issuer from now on."""
+        self._shown.add(issuer)
 
     def key_revoked(self, issuer: str, key_id: str) -> bool:
         """The RevocationList of our own issuers: what the catalog says now, with no cache in between."""

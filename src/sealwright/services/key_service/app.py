@@ -15,7 +15,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
 from sealwright.services.key_service.operations import KeyOperations
-from sealwright.settings import IssuerName, SigningAlgorithm
+from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
 from sealwright.trust.decision import Verified
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -41,6 +41,20 @@ class Revocation(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Text
+
+
+class Import(BaseModel):
+    """A key from outside: a JWK, private or public, or the reference of a key that a backend holds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: Literal["active", "standby", "verify_only"]
+    jwk: dict[str, Any] | None = Field(default=None, repr=False)
+    reference: Text | None = None
+    backend: BackendName | None = None
+    algorithm: SigningAlgorithm | None = None
+    key_id: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    reason: Text = "routine"
 
 
 class EmergencyRotation(Revocation):
@@ -95,6 +109,10 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
     @router.post("/keys", status_code=201)
     def create(issuer: IssuerName, body: Creation, caller: Verified = writer) -> dict[str, Any]:
         return operations.by(caller.subject).create(issuer, algorithm=body.algorithm, reason=body.reason)
+
+    @router.post("/import", status_code=201)
+    def import_key(issuer: IssuerName, body: Import, caller: Verified = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).import_key(issuer, **body.model_dump())
 
     @router.post("/rotate")
     def rotate(issuer: str, body: Move | None = None, caller: Verified = writer) -> dict[str, Any]:

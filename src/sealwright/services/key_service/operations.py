@@ -9,13 +9,15 @@ from itertools import islice
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
+from sealwright.keys.importing import As
 from sealwright.keys.record import KeyRecord
 from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
 AUDIT_PAGE_ENTRIES = 500
-_HIDDEN = {"handle", "public", "generation"}
+_HIDDEN = {"handle", "public", "generation", "canary"}
 
 
 class KeyOperations:
@@ -47,6 +49,13 @@ class KeyOperations:
             made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
             self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
+
+    def import_key(self, issuer: str, *, state: As, reason: str, **given: Any) -> dict[str, Any]:
+        """Bring in a key from outside; ``given`` is what ``newcomer_of`` takes."""
+        _refuse_internal(issuer)
+        newcomer = newcomer_of(**given)
+        self._process.show(issuer)
+        return view(self._lifecycle.bring(issuer, newcomer, state, actor=self._actor, reason=reason))
 
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
         """activate, retire, restore, revoke or destroy one key."""
