@@ -41,6 +41,9 @@ class KeyServiceClient:
     def import_key(self, issuer: str, *, state: str, reason: str, **given: Any) -> dict[str, Any]:
         return self._call("POST", _path("issuers", issuer, "import"), {"state": str(state), "reason": reason, **given})
 
+    def rotate_kek(self, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/kek/rotate", {"reason": reason})
+
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
         body = {"reason": reason} if verb == "revoke" else {"reason": reason, "force": force}
         return self._call("POST", _path("keys", key_id, verb), body)

@@ -94,6 +94,7 @@ class ServiceSettings(_FromEnvironment):
     database_url: SecretStr | None = None
     kek: SecretStr | None = None
     kek_file: Path | None = None
+    previous_kek_file: Path | None = None
     backends: dict[BackendName, SecretStr] = {}  # name -> URI; "local" is always there
     issuers: dict[IssuerName, SigningAlgorithm] = {DEFAULT_ISSUER: "ES256"}
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify

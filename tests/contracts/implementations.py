@@ -13,6 +13,7 @@ from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.observed_backend import ObservedBackend
+from sealwright.keys.sealing import Sealer
 
 Opened = contextlib.AbstractContextManager[KeyBackend]
 
@@ -31,8 +32,8 @@ def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
 # By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
 BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
-    "local": opening(lambda folder: LocalBackend(folder / "keys", b"k" * 32)),
-    "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", b"k" * 32), None)),
+    "local": opening(lambda folder: LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))),
+    "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32)), None)),
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

@@ -10,6 +10,7 @@ from world import WHO, Death, World
 
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.catalogs.sql import SqlCatalog
+from sealwright.keys.sealing import Sealer
 from sealwright.keys.states import KeyState
 
 MOVES: dict[str, Callable[[World], object]] = {
@@ -79,7 +80,7 @@ def test_the_same_holds_for_the_stores_that_are_used_in_earnest(move: str, tmp_p
         folder.mkdir()
         catalog = SqlCatalog.open(f"sqlite:///{folder / 'catalog.db'}")
         try:
-            world = World(catalog, LocalBackend(folder / "keys", b"k" * 32))
+            world = World(catalog, LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32)))
             survive(world.opened(), MOVES[move], number, after=number % 2 == 0)
         finally:
             catalog.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import sealwright as sw
-from sealwright.keys.backends.local import LocalBackend, parse_kek
+from sealwright.keys.backends.local import LocalBackend
+from sealwright.keys.sealing import Sealer, parse_kek
 
 KEK, OTHER = b"k" * 32, b"o" * 32
 HANDLE = "ab" * 16
@@ -20,7 +21,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    LocalBackend(tmp_path / "keys", KEK).generate(HANDLE, "ES256")
+    LocalBackend(tmp_path / "keys", Sealer.fixed(KEK)).generate(HANDLE, "ES256")
     return tmp_path / "keys"
 
 
@@ -32,7 +33,7 @@ def sealed(folder: Path) -> Path:
 def test_another_kek_is_refused_and_nothing_is_written(folder: Path) -> None:
     before = contents(folder)
     with pytest.raises(sw.ConfigurationError) as caught:
-        LocalBackend(folder, OTHER)
+        LocalBackend(folder, Sealer.fixed(OTHER))
     assert caught.value.reason == "settings.kek_wrong"
     assert contents(folder) == before
 
@@ -41,7 +42,7 @@ def test_stored_keys_without_their_check_file_are_refused(folder: Path) -> None:
     (folder / "kek-check").unlink()
     before = contents(folder)
     with pytest.raises(sw.ConfigurationError):
-        LocalBackend(folder, KEK)
+        LocalBackend(folder, Sealer.fixed(KEK))
     assert contents(folder) == before
 
 
@@ -49,7 +50,7 @@ def test_stored_keys_without_their_check_file_are_refused(folder: Path) -> None:
 def test_a_damaged_file_is_a_backend_error(folder: Path, damage: object) -> None:
     path = sealed(folder)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
-    backend = LocalBackend(folder, KEK)
+    backend = LocalBackend(folder, Sealer.fixed(KEK))
     for call in (lambda: backend.sign(HANDLE, b"x"), lambda: backend.find(HANDLE)):
         with pytest.raises(sw.BackendError) as caught:
             call()
@@ -59,13 +60,13 @@ def test_a_damaged_file_is_a_backend_error(folder: Path, damage: object) -> None
 def test_a_file_under_another_handle_is_not_that_handles_key(folder: Path) -> None:
     sealed(folder).rename(folder / f"{'cd' * 16}.sealed")
     with pytest.raises(sw.BackendError):
-        LocalBackend(folder, KEK).find("cd" * 16)
+        LocalBackend(folder, Sealer.fixed(KEK)).find("cd" * 16)
 
 
 @pytest.mark.parametrize("handle", ["../escape", "a/b", "", "a.b"])
 def test_a_handle_never_leaves_the_folder(folder: Path, handle: str) -> None:
     with pytest.raises(sw.BackendError):
-        LocalBackend(folder, KEK).generate(handle, "ES256")
+        LocalBackend(folder, Sealer.fixed(KEK)).generate(handle, "ES256")
 
 
 def test_files_are_their_owners_and_hold_nothing_in_the_clear(folder: Path) -> None:
@@ -79,7 +80,7 @@ def test_files_are_their_owners_and_hold_nothing_in_the_clear(folder: Path) -> N
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(sw.ConfigurationError) as caught:
-        LocalBackend(tmp_path / "file" / "keys", KEK)
+        LocalBackend(tmp_path / "file" / "keys", Sealer.fixed(KEK))
     assert caught.value.reason == "settings.folder_unwritable"
 
 

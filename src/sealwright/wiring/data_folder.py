@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sealwright.errors import ConfigurationError, Reason
-from sealwright.jose import base64url
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
@@ -33,6 +32,11 @@ class DataFolder:
     @property
     def kek(self) -> Path:
         return self.home / "kek.key"
+
+    @property
+    def previous_kek(self) -> Path:
+        """There only while the key-encryption key is being rotated."""
+        return self.home / "kek.previous"
 
     @property
     def operator_credential(self) -> Path:
@@ -118,24 +122,6 @@ class OwnedFolder:
         self.close()
 
 
-def read_kek_text(folder: DataFolder, given: str | None, file: Path | None) -> str:
-    """The key-encryption key: given, from a file, or the folder's own, which is made at the very first start.
-
-    Raises ConfigurationError ``settings.kek_missing``; nothing is written then.
-    """
-    if given is not None:
-        return given
-    path = file or folder.kek
-    if file is None and not path.exists():
-        if folder.database.exists() or folder.keys.exists():
-            raise _kek_missing(path)
-        folder.write_private(path, base64url.encode_text(secrets.token_bytes(32)) + "\n")
-    try:
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _kek_missing(path) from error
-
-
 def unwritable(home: Path) -> ConfigurationError:
     return ConfigurationError(
         Reason.SETTINGS_FOLDER_UNWRITABLE,
@@ -161,12 +147,4 @@ def _in_use(folder: DataFolder) -> ConfigurationError:
     return ConfigurationError(
         Reason.SETTINGS_FOLDER_IN_USE,
         f"the data folder {folder.home} is in use: {hint}. Stop it first, or set SEALWRIGHT_HOME to another folder",
-    )
-
-
-def _kek_missing(path: Path) -> ConfigurationError:
-    return ConfigurationError(
-        Reason.SETTINGS_KEK_MISSING,
-        f"there are stored keys and no key-encryption key at {path}: "
-        "restore that file, or set SEALWRIGHT_KEK_FILE or SEALWRIGHT_KEK. Nothing was changed",
     )

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.backend_uri import BackendUri, backend_setting
-from sealwright.keys.backends.local import LocalBackend, parse_kek
+from sealwright.keys.backends.local import LocalBackend
+from sealwright.keys.sealing import Sealer
 from sealwright.wiring.data_folder import DataFolder
 
 
@@ -23,9 +24,9 @@ SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType({"m
 LOCAL = "local"
 
 
-def open_local(folder: DataFolder, kek_text: str) -> LocalBackend:
-    """Raises ConfigurationError ``settings.kek_*``."""
-    return LocalBackend(folder.keys, parse_kek(kek_text))
+def open_local(folder: DataFolder, sealer: Sealer) -> LocalBackend:
+    """Raises ConfigurationError ``settings.kek_wrong``."""
+    return LocalBackend(folder.keys, sealer)
 
 
 def open_backend(name: str, uri: str) -> KeyBackend:

@@ -13,8 +13,7 @@ from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.policy import Policies
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
-from sealwright.wiring.data_folder import DataFolder, read_kek_text
-from sealwright.wiring.key_backends import open_backend, open_local
+from sealwright.wiring.key_backends import open_backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,13 @@ class SigningSide:
 
 
 def build_backends(
-    settings: ServiceSettings, folder: DataFolder, observer: Observer, clock: Clock = SYSTEM_CLOCK
+    settings: ServiceSettings, local: KeyBackend, observer: Observer, clock: Clock = SYSTEM_CLOCK
 ) -> dict[str, KeyBackend]:
     """Every key backend this machine is configured for, by the name that key records use.
 
-    Raises ConfigurationError ``settings.kek_*`` or ``settings.backend``, before anything is written to the database.
+    Raises ConfigurationError ``settings.backend``, before anything is written to the database.
     """
-    kek = settings.kek.get_secret_value() if settings.kek else None
-    opened: list[KeyBackend] = [open_local(folder, read_kek_text(folder, kek, settings.kek_file))]
+    opened = [local]
     opened += [open_backend(name, uri.get_secret_value()) for name, uri in settings.backends.items()]
     return {backend.name: ObservedBackend(backend, observer, clock) for backend in opened}
 

@@ -10,6 +10,7 @@ from typing import TextIO
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RefusedError
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.keys.audit import AuditEntry
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.record import Purpose
 from sealwright.profiles import access_token
@@ -21,6 +22,8 @@ from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.data_folder import OwnedFolder
+from sealwright.wiring.key_backends import open_local
+from sealwright.wiring.key_encryption import KeyEncryption
 from sealwright.wiring.observing import Observing, build_observing
 from sealwright.wiring.publishing import Publications, build_catalog, build_policies
 from sealwright.wiring.signing import SigningSide, build_backends, build_signing
@@ -36,12 +39,15 @@ class SingleProcess:
         signing: SigningSide,
         publications: Publications,
         observing: Observing,
+        *,
+        encryption: KeyEncryption,
         shown: set[str],
     ) -> None:
         self.settings = settings
         self.signing = signing
         self.publications = publications
         self.observing = observing
+        self.encryption = encryption
         self.clock = signing.clock
         self.statements = SignedStatements(signing.catalog, signing.trust_root(), settings.issuer_url, signing.clock)
         self._shown = shown
@@ -72,6 +78,15 @@ class SingleProcess:
         """A new issuer."""
         self.show(name)
         self.signing.lifecycle.open_issuer(name, algorithm=algorithm, actor=actor, reason=reason)
+
+    def rotate_kek(self, *, actor: str, reason: str) -> int:
+        """Seal everything under a new key-encryption key, while everything goes on; how much that was."""
+        with self.signing.catalog.turn("kek"):
+            resealed = self.encryption.rotate()
+            facts = {"resealed": resealed}
+            entry = AuditEntry(self.clock.now(), actor, "kek.rotated", INTERNAL_ISSUER, None, reason, facts)
+            self.signing.catalog.commit([], entry)
+            return resealed
 
     def show(self, issuer: str) -> None:
         """Metrics may show the name of this issuer from now on."""
@@ -119,7 +134,11 @@ def open_single_process(
     names = {INTERNAL_ISSUER: settings.internal_algorithm, **settings.issuers}
     shown = set(names) | set(settings.trusted_issuers)
     observing = build_observing(shown, logs=logs, clock=clock)
-    backends = build_backends(settings, owned.folder, observing.observer, clock)
+    encryption = KeyEncryption(settings, owned.folder)
+    local = open_local(owned.folder, encryption.sealer)
+    encryption.holders.append(local.reseal)
+    encryption.finish()
+    backends = build_backends(settings, local, observing.observer, clock)
     catalog = build_catalog(settings, owned.folder)
     with contextlib.closing(catalog):
         policies = build_policies(settings)
@@ -131,7 +150,8 @@ def open_single_process(
             _open(signing.lifecycle, name, algorithm)
             _compare(signing.lifecycle, name, algorithm)
         shown.update(publications.issuers())
-        with contextlib.closing(SingleProcess(settings, signing, publications, observing, shown)) as process:
+        process = SingleProcess(settings, signing, publications, observing, encryption=encryption, shown=shown)
+        with contextlib.closing(process):
             yield process
 
 

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from sealwright.errors import BackendError, ConfigurationError, Reason, RejectedError
-from sealwright.jose import base64url, strict_json
+from sealwright.jose import strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.keys.backend import BackendSignature
+from sealwright.keys.sealing import Sealer, SealError
 
-KEK_BYTES = 32
-_NONCE_BYTES = 12
 _CHECK_NAME, _SEALED_SUFFIX = "kek-check", ".sealed"
 _CHECK_TEXT = b"sealwright key-encryption key"
-
-
-def parse_kek(text: str) -> bytes:
-    """32 bytes, written as base64url or hex. Raises ConfigurationError ``settings.invalid``; never echoes the value."""
-    with contextlib.suppress(RejectedError, binascii.Error, ValueError):
-        kek = bytes.fromhex(text) if len(text) == 2 * KEK_BYTES else base64url.decode_text(text.rstrip("="))
-        if len(kek) == KEK_BYTES:
-            return kek
-    raise ConfigurationError(
-        Reason.SETTINGS_INVALID, f"the key-encryption key must be {KEK_BYTES} bytes, as base64url or hex"
-    )
 
 
 class LocalBackend:
@@ -44,9 +28,9 @@ class LocalBackend:
     name = "local"
     algorithms = ASYMMETRIC
 
-    def __init__(self, folder: Path, kek: bytes) -> None:
+    def __init__(self, folder: Path, sealer: Sealer) -> None:
         self._folder = folder
-        self._cipher = AESGCM(kek)
+        self._sealer = sealer
         self._open: dict[str, PrivateJWK] = {}  # decrypted once; dropped when destroyed
         try:
             self._check_kek()
@@ -58,7 +42,7 @@ class LocalBackend:
         return self.find(handle) or self.import_private(handle, PrivateJWK.generate(algorithm))
 
     def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
-        sealed = self._seal(strict_json.encode_object(key.export_private_dict()), handle)
+        sealed = self._sealer.seal(strict_json.encode_object(key.export_private_dict()), handle)
         with _translated("store"):
             _write_whole(self._path(handle), sealed)
         self._open[handle] = key
@@ -95,6 +79,18 @@ class LocalBackend:
         """Raises BackendError ``backend.unsupported``: a key that is a file elsewhere is imported, not adopted."""
         raise BackendError(Reason.BACKEND_UNSUPPORTED, "keys from files are imported: keys import FILE")
 
+    def reseal(self) -> int:
+        """Seal under the newest KEK what an older one sealed; how many files that were. Safe to kill and to repeat."""
+        resealed = 0
+        for path in [self._folder / _CHECK_NAME, *self._folder.glob(f"[!.]*{_SEALED_SUFFIX}")]:
+            bound_to = path.name.removesuffix(_SEALED_SUFFIX)
+            with _translated("seal"), contextlib.suppress(FileNotFoundError):  # destroyed in the meantime
+                sealed = path.read_bytes()
+                if not self._sealer.is_current(sealed, bound_to):
+                    _write_whole(path, self._sealer.seal(self._sealer.unseal(sealed, bound_to), bound_to))
+                    resealed += 1
+        return resealed
+
     def close(self) -> None:
         self._open.clear()
 
@@ -105,42 +101,33 @@ class LocalBackend:
                 path = self._path(handle)
                 if not path.exists():
                     return None
-                key = PrivateJWK.from_dict(strict_json.parse_object(self._unseal(path.read_bytes(), handle)))
+                key = PrivateJWK.from_dict(strict_json.parse_object(self._sealer.unseal(path.read_bytes(), handle)))
             self._open[handle] = key
         return key
 
     def _check_kek(self) -> None:
         check = self._folder / _CHECK_NAME
         if check.exists():
-            with contextlib.suppress(InvalidTag):
-                if self._unseal(check.read_bytes(), _CHECK_NAME) == _CHECK_TEXT:
+            with contextlib.suppress(SealError):
+                if self._sealer.unseal(check.read_bytes(), _CHECK_NAME) == _CHECK_TEXT:
                     return
             raise _kek_wrong(self._folder)
         if self._folder.exists() and any(self._folder.glob(f"*{_SEALED_SUFFIX}")):
             raise _kek_wrong(self._folder)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_whole(check, self._seal(_CHECK_TEXT, _CHECK_NAME))
+        _write_whole(check, self._sealer.seal(_CHECK_TEXT, _CHECK_NAME))
 
     def _path(self, handle: str) -> Path:
         if not handle.isalnum():  # handles are ours; this keeps a corrupt record inside of the folder
             raise BackendError(Reason.BACKEND_FAILED, "the key's handle is malformed")
         return self._folder / f"{handle}{_SEALED_SUFFIX}"
 
-    def _seal(self, plain: bytes, bound_to: str) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, bound_to.encode())
-
-    def _unseal(self, sealed: bytes, bound_to: str) -> bytes:
-        if len(sealed) <= _NONCE_BYTES:
-            raise InvalidTag
-        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to.encode())
-
 
 @contextlib.contextmanager
 def _translated(verb: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, InvalidTag, RejectedError) as error:
+    except (OSError, SealError, RejectedError) as error:
         message = f"the key backend could not {verb} the key"
         raise BackendError(Reason.BACKEND_FAILED, message, detail=type(error).__name__) from error
 

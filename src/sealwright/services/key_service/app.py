@@ -73,6 +73,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
+    app.include_router(_store_routes(operations, credentials))
     return app
 
 
@@ -132,6 +133,16 @@ def _audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRou
     @router.get("", dependencies=[Depends(credentials.require(AUDIT_READ))])
     def list_entries(after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> dict[str, Any]:
         return operations.audit(after=after)
+
+    return router
+
+
+def _store_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
+    router = APIRouter(prefix="/v1/kek", tags=["stores"])
+
+    @router.post("/rotate")
+    def rotate_kek(body: Move, caller: Verified = Depends(credentials.require(KEYS_WRITE))) -> dict[str, Any]:  # noqa: B008
+        return operations.by(caller.subject).rotate_kek(reason=body.reason)
 
     return router
 

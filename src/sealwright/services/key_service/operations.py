@@ -107,6 +107,10 @@ class KeyOperations:
         signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=self._actor)
         return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
 
+    def rotate_kek(self, *, reason: str) -> dict[str, Any]:
+        """A new key-encryption key for everything that is stored here."""
+        return {"resealed": self._process.rotate_kek(actor=self._actor, reason=reason)}
+
     def audit(self, *, after: int = 0) -> dict[str, Any]:
         """A page of audit entries with a larger sequence, each with the digest that chains it to the one before."""
         entries = islice(self._process.signing.catalog.audit(after=after), AUDIT_PAGE_ENTRIES)
