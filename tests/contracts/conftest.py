@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from implementations import BACKENDS, CATALOGS
+from implementations import BACKENDS, CATALOGS, SECRET_BACKENDS
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     with BACKENDS[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=SECRET_BACKENDS)
+def secret_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with SECRET_BACKENDS[request.param](tmp_path) as opened:
         yield opened
 
 

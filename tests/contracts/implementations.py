@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sealwright.clock import ManualClock
 from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backends.catalog_secrets import CatalogSecrets
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
@@ -34,6 +36,10 @@ BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
     "local": opening(lambda folder: LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))),
     "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32)), None)),
+}
+# By the name that wiring gives them: HMAC secrets.
+SECRET_BACKENDS: dict[str, Callable[[Path], Opened]] = {
+    "catalog": opening(lambda _: CatalogSecrets(MemoryCatalog(), Sealer.fixed(b"k" * 32), ManualClock())),
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from sealwright.jose.algorithms import Algorithm
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
+from sealwright.jose.secret_jwk import SecretJWK
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,24 @@ class BackendSignature:
 
     value: bytes
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """What is recorded of an HMAC secret in place of a public half: nothing that the secret can be guessed from."""
+
+    key_id: str
+    algorithm: Algorithm
+
+    def thumbprint(self) -> str:
+        """The kid: a digest of the secret itself would say something of it."""
+        return self.key_id
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kty": "oct", "alg": self.algorithm.name, "kid": self.key_id}
+
+
+PublicHalf = PublicJWK | SecretFacts
 
 
 class KeyBackend(Protocol):
@@ -28,7 +48,7 @@ class KeyBackend(Protocol):
     name: str  # what a key record and a metric call it, e.g. "local"
     algorithms: frozenset[str]  # the "alg" names that ``generate`` can make keys for
 
-    def generate(self, handle: str, algorithm: str) -> PublicJWK:
+    def generate(self, handle: str, algorithm: str) -> PublicHalf:
         """Make the key of this handle, or return the one it already has: safe to repeat after a crash.
 
         ``handle`` is the idempotency tag: 32 hexadecimal digits, recorded at the backend with the key (a label, an
@@ -36,7 +56,7 @@ class KeyBackend(Protocol):
         """
         ...
 
-    def find(self, handle: str) -> PublicJWK | None:
+    def find(self, handle: str) -> PublicHalf | None:
         """The public half, or None when the backend has no such key (any more)."""
         ...
 
@@ -66,14 +86,14 @@ class KeyBackend(Protocol):
         """The handle of every key here that was made or adopted by Sealwright and not destroyed: to find orphans."""
         ...
 
-    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:
+    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicHalf:
         """Take over a key that exists at the backend already under ``reference``, in the backend's own words.
 
         From now on the handle means that key. BackendError ``backend.key_missing`` or ``backend.unsupported``.
         """
         ...
 
-    def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
+    def import_private(self, handle: str, key: PrivateJWK) -> PublicHalf:
         """Store this key under the handle; repeating it with the same key is no error.
 
         BackendError ``backend.unsupported`` where private keys cannot be put in, as in an HSM.
@@ -82,4 +102,12 @@ class KeyBackend(Protocol):
 
     def close(self) -> None:
         """Give sessions and connections back; the next call opens them anew."""
+        ...
+
+
+class SecretBackend(KeyBackend, Protocol):
+    """Holds HMAC secrets, which partners must be given, so that these can be read."""
+
+    def reveal(self, handle: str) -> SecretJWK:
+        """The secret itself. BackendError ``backend.key_missing``. Search for this name when reviewing."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sealwright.jose.jwk_set import JWKSet
-from sealwright.keys.record import KeyRecord
+from sealwright.keys.record import IN_JWKS, KeyRecord
 from sealwright.keys.states import KeyState
 from sealwright.statements.historical_keys import HistoricalKey
 from sealwright.statements.revoked_keys import RevocationReason, RevokedKey
@@ -19,14 +19,14 @@ def trust_root_keys(records: Iterable[KeyRecord]) -> JWKSet:
 def revoked_keys(records: Iterable[KeyRecord], issuer: str) -> list[RevokedKey]:
     """Every key of an issuer that was ever revoked, oldest first. Why, in words, stays in the audit."""
     revoked = [record for record in records if record.issuer == issuer and record.state is KeyState.REVOKED]
-    revoked = [record for record in revoked if record.key_id is not None and record.purpose != "trust-root"]
+    revoked = [record for record in revoked if record.key_id is not None and record.purpose in IN_JWKS]
     return [_revoked(record) for record in sorted(revoked, key=lambda record: record.revoked_at or 0.0)]
 
 
 def archived_keys(records: Iterable[KeyRecord], issuer: str) -> list[HistoricalKey]:
     """Keys of an issuer that have signed and are not published, oldest first."""
     signed = [record for record in records if record.issuer == issuer and record.activated_at is not None]
-    gone = [record for record in signed if not record.published and record.purpose != "trust-root"]
+    gone = [record for record in signed if not record.published and record.purpose in IN_JWKS]
     return [_historical(record) for record in sorted(gone, key=lambda record: record.activated_at or 0.0)]
 
 

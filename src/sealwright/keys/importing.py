@@ -9,7 +9,7 @@ from typing import Literal
 
 from sealwright.errors import Reason, RefusedError
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
-from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backend import KeyBackend, PublicHalf
 from sealwright.keys.catalog import Replace
 from sealwright.keys.issuer_keys import IssuerKeys, LineageKeys
 from sealwright.keys.journal import Journal, with_public
@@ -28,12 +28,12 @@ class Newcomer:
     key_id: str
     algorithm: str
     backend: str
-    take: Callable[[KeyBackend, str], PublicJWK] | None
+    take: Callable[[KeyBackend, str], PublicHalf] | None
     public: PublicJWK | None = None
 
     @classmethod
     def private(cls, key: PrivateJWK, backend: str) -> Newcomer:
-        def take(into: KeyBackend, handle: str) -> PublicJWK:
+        def take(into: KeyBackend, handle: str) -> PublicHalf:
             return into.import_private(handle, key)
 
         return cls(str(key.key_id), key.algorithm.name, backend, take, key.public)
@@ -47,7 +47,7 @@ class Newcomer:
     def at_backend(cls, reference: str, algorithm: str, backend: str, key_id: str) -> Newcomer:
         """A key that the backend holds already, under ``reference`` in its own words."""
 
-        def take(into: KeyBackend, handle: str) -> PublicJWK:
+        def take(into: KeyBackend, handle: str) -> PublicHalf:
             return into.adopt(handle, reference, algorithm)
 
         return cls(key_id, algorithm, backend, take)
@@ -98,7 +98,7 @@ class Importing:
         self._journal.insert([pending], actor, reason)
         if newcomer.take is None:
             assert newcomer.public is not None
-            public = newcomer.public
+            public: PublicHalf = newcomer.public
         else:
             public = newcomer.take(self._journal.backend(newcomer.backend), pending.handle)
         return with_public(replace(pending, key_id=newcomer.key_id, hold=None), public)

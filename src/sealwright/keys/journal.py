@@ -11,9 +11,8 @@ from typing import Any
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, UnavailableError
 from sealwright.events import KeyMoved, Observer, tell
-from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.audit import AuditEntry
-from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backend import KeyBackend, PublicHalf
 from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.policy import Policies
@@ -115,7 +114,7 @@ class Journal:
             )
 
 
-def with_public(record: KeyRecord, public: PublicJWK) -> KeyRecord:
+def with_public(record: KeyRecord, public: PublicHalf) -> KeyRecord:
     """The record with its public half, under the kid that it came with, or else its thumbprint."""
     key_id = record.key_id or public.thumbprint()
     return replace(record, key_id=key_id, public={**public.to_dict(), "kid": key_id})

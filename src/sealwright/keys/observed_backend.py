@@ -8,8 +8,8 @@ from typing import TypeVar
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import BackendError, Reason, SealwrightError
 from sealwright.events import BackendCall, BackendCalled, Observer, tell
-from sealwright.jose.jwk import PrivateJWK, PublicJWK
-from sealwright.keys.backend import BackendSignature, KeyBackend
+from sealwright.jose.jwk import PrivateJWK
+from sealwright.keys.backend import BackendSignature, KeyBackend, PublicHalf
 
 T = TypeVar("T")
 
@@ -24,13 +24,13 @@ class ObservedBackend:
         self._observer = observer
         self._clock = clock
 
-    def generate(self, handle: str, algorithm: str) -> PublicJWK:
+    def generate(self, handle: str, algorithm: str) -> PublicHalf:
         if algorithm not in self.algorithms:
             message = f"the backend {self.name} has no {algorithm} keys, but {', '.join(sorted(self.algorithms))}"
             raise BackendError(Reason.BACKEND_UNSUPPORTED, message)
         return _checked(self._observed("generate", lambda: self.inner.generate(handle, algorithm)), algorithm)
 
-    def find(self, handle: str) -> PublicJWK | None:
+    def find(self, handle: str) -> PublicHalf | None:
         return self._observed("find", lambda: self.inner.find(handle))
 
     def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
@@ -48,10 +48,10 @@ class ObservedBackend:
     def handles(self) -> Iterable[str]:
         return self._observed("handles", lambda: list(self.inner.handles()))
 
-    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:
+    def adopt(self, handle: str, reference: str, algorithm: str) -> PublicHalf:
         return _checked(self._observed("adopt", lambda: self.inner.adopt(handle, reference, algorithm)), algorithm)
 
-    def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:
+    def import_private(self, handle: str, key: PrivateJWK) -> PublicHalf:
         return self._observed("import", lambda: self.inner.import_private(handle, key))
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class ObservedBackend:
             tell(self._observer, BackendCalled(self.name, call, self._clock.monotonic() - began, reason))
 
 
-def _checked(public: PublicJWK, algorithm: str) -> PublicJWK:
+def _checked(public: PublicHalf, algorithm: str) -> PublicHalf:
     if public.algorithm is None or public.algorithm.name != algorithm or public.key_id != public.thumbprint():
         raise BackendError(Reason.BACKEND_FAILED, "the key backend made another key than was asked for")
     return public

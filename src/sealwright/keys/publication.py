@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sealwright.jose.jwk_set import JWKSet
-from sealwright.keys.record import KeyRecord
+from sealwright.keys.record import IN_JWKS, KeyRecord
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
@@ -17,7 +17,7 @@ def published_keys(records: Iterable[KeyRecord], issuer: str) -> JWKSet:
 
     The trust root is not in it: what verifiers obey must not verify as a token.
     """
-    shown = [r for r in records if r.issuer == issuer and r.published and r.purpose != "trust-root"]
+    shown = [r for r in records if r.issuer == issuer and r.published and r.purpose in IN_JWKS]
     shown.sort(key=lambda record: (_ORDER.index(record.state), record.created_at))
     return JWKSet(record.public_key() for record in shown)
 

@@ -10,8 +10,9 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.states import PUBLISHED, KeyState, check_move
 
 # token: what issuers sign with. trust-root: signs what verifiers obey. delegated: software keys that a token key
-# vouches for.
-Purpose = Literal["token", "trust-root", "delegated"]
+# vouches for. shared-secret: HMAC secrets that one partner has too; never published, "publishing" is handing over.
+Purpose = Literal["token", "trust-root", "delegated", "shared-secret"]
+IN_JWKS: frozenset[Purpose] = frozenset({"token", "delegated"})
 # Why a pending key is on hold: it comes from outside, so nobody may make a new key in its place.
 IMPORT, ADOPTION = "it is being imported", "it is being adopted"
 Lineage = tuple[str, Purpose, str]

@@ -37,7 +37,9 @@ class Standbys:
         record = next(iter(keys.pending), None)
         if record is None:
             active = keys.active()
-            backend = self._journal.policies.of(active.issuer).backend
+            backend = active.backend
+            if active.purpose != "shared-secret":
+                backend = self._journal.policies.of(active.issuer).backend
             record = self._journal.new(active.issuer, active.purpose, active.algorithm, backend)
             self._journal.insert([record], actor, reason)
         return self.publish(self._journal.made(record), keys, actor, reason)

@@ -14,7 +14,7 @@ from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.history import trust_root_keys
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
 from sealwright.keys.publication import max_age_s, published_keys, revoked_key_ids
-from sealwright.keys.record import KeyRecord
+from sealwright.keys.record import IN_JWKS, KeyRecord
 from sealwright.keys.timings import KeyTimings
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder
@@ -62,7 +62,7 @@ class Publications:
         version = self._catalog.version()
         if self._snapshot[0] != version:
             records = self._catalog.records()
-            names = dict.fromkeys(record.issuer for record in records if record.published)
+            names = dict.fromkeys(r.issuer for r in records if r.published and r.purpose in IN_JWKS)
             self._snapshot = (version, records, {name: _issuer_keys(records, name) for name in names})
         return self._snapshot
 
