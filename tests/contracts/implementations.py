@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fake_azure_key_vault import FakeAzureKeyVault
 from fake_gcp_kms import FakeGcpKms
 
 from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backend_uri import BackendUri
+from sealwright.keys.backends.azure_key_vault.backend import AzureKeyVaultBackend
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
@@ -37,12 +40,21 @@ def gcpkms(_: Path) -> Iterator[KeyBackend]:
         yield backend
 
 
+@contextlib.contextmanager
+def azurekv(folder: Path) -> Iterator[KeyBackend]:
+    with contextlib.closing(FakeAzureKeyVault(folder)) as azure:
+        opened = AzureKeyVaultBackend.open(BackendUri.parse(azure.uri), settle_s=0.0)
+        with contextlib.closing(opened) as backend:
+            yield backend
+
+
 # By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
 BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
     "local": opening(lambda folder: LocalBackend(folder / "keys", b"k" * 32)),
     "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", b"k" * 32), None)),
     "gcpkms": gcpkms,
+    "azurekv": azurekv,
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

@@ -132,7 +132,7 @@ class GcpKmsBackend:
             self._calls.set_labels(key.name, {**key.labels, DESTROYED: "true"})
 
     def handles(self) -> Iterable[str]:
-        keys = self._calls.keys(self._ring)
+        keys = self._calls.listed(self._ring)
         return [handle for key in keys if DESTROYED not in key.labels and (handle := _handle_of(key))]
 
     def adopt(self, handle: str, reference: str, algorithm: str) -> PublicJWK:
@@ -168,7 +168,7 @@ class GcpKmsBackend:
         )
         if version is not None:
             return version
-        for key in self._calls.keys(self._ring):
+        for key in self._calls.listed(self._ring):
             if key.labels.get(HANDLE) == handle and VERSION in key.labels:
                 return self._calls.version(f"{key.name}/cryptoKeyVersions/{key.labels[VERSION]}")
         return None

@@ -59,7 +59,7 @@ class CloudKmsCalls:
             if not isinstance(error.__cause__, exceptions.AlreadyExists):
                 raise
 
-    def keys(self, ring: str) -> list[CryptoKey]:
+    def listed(self, ring: str) -> list[CryptoKey]:
         request = {"parent": ring, "page_size": 1000}
         return self._call(lambda client: list(client.list_crypto_keys(request=request, **_ONCE)))
 
