@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from azure.keyvault.keys import KeyProperties, KeyVaultKey, KeyVaultKeyIdentifier
+from azure.keyvault.keys import KeyVaultKey, KeyVaultKeyIdentifier
 
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import BackendError, Reason
@@ -140,7 +140,7 @@ class AzureKeyVaultBackend:
             raise _unsupported(f"the key is not for {algorithm}")
         tags = {HANDLE: handle, ALGORITHM: algorithm, VERSION: key.properties.version or ""}
         self._calls.set_tags(name, key.properties.version, {**(key.properties.tags or {}), **tags})
-        return self._learn(handle, key, algorithm).public
+        return self._remember(handle, key, algorithm).public
 
     def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:  # noqa: ARG002
         """Raises BackendError ``backend.unsupported``."""
@@ -165,11 +165,16 @@ class AzureKeyVaultBackend:
 
     def _oldest(self, name: str, *, created: bool = False) -> str:
         """The version that came first, or nothing when there is none; waits until that cannot change any more."""
-        versions = self._calls.versions(name)
-        if created or _any_young(versions):
+        first = None if created else self._first(name)
+        if created or (first and abs(SYSTEM_CLOCK.now() - first[0]) < YOUNG_S):
             time.sleep(self._settle_s)
-            versions = self._calls.versions(name)
-        return min(((vault_keys.created(one), one.version or "") for one in versions), default=(0.0, ""))[1]
+            first = self._first(name)
+        return first[1] if first else ""
+
+    def _first(self, name: str) -> tuple[float, str] | None:
+        """When it was created, and its version; of two with the same time everybody takes the same one."""
+        versions = self._calls.versions(name)
+        return min(((vault_keys.created(one), one.version or "") for one in versions), default=None)
 
     def _held(self, handle: str, named: tuple[str, str] | None, algorithm: str | None = None) -> _Known:
         key = self._calls.key(*named) if named else None
@@ -186,6 +191,9 @@ class AzureKeyVaultBackend:
             self._calls.set_tags(key.name, key.properties.version, {**tags, HANDLE: handle, ALGORITHM: algorithm})
         if algorithm not in fitting:
             raise BackendError(Reason.BACKEND_FAILED, f"the key's tag {ALGORITHM} is missing or does not fit the key")
+        return self._remember(handle, key, algorithm)
+
+    def _remember(self, handle: str, key: KeyVaultKey, algorithm: str) -> _Known:
         public = vault_keys.public(key, algorithm)
         known = _Known(key.name, key.properties.version or "", algorithm, public, key)
         return self._known.setdefault(handle, known)
@@ -200,10 +208,6 @@ class AzureKeyVaultBackend:
         if parsed.vault_url != self._vault_url:
             raise _unsupported("the key is in another vault")
         return parsed.name, parsed.version
-
-
-def _any_young(versions: Sequence[KeyProperties]) -> bool:
-    return any(abs(SYSTEM_CLOCK.now() - vault_keys.created(one)) < YOUNG_S for one in versions)
 
 
 def _unsupported(message: str) -> BackendError:
