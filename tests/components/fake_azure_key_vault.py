@@ -33,7 +33,9 @@ _ROUTES = {
 
 
 class FakeAzureKeyVault:
-    """``fail``: answer the next calls of a kind with an error. ``hold``: let nobody create before so many want to."""
+    """``fail``: answer the next calls of a kind with an error. ``hold``: let nobody create before so many
+    want to, and then one after the other within the same second, each with a version that sorts before the last one's.
+    """
 
     def __init__(self, folder: Path, *, page_size: int = 2) -> None:
         self.calls: Counter[str] = Counter()
@@ -67,6 +69,7 @@ class FakeAzureKeyVault:
 
     def hold(self, creators: int) -> None:
         self._barrier = threading.Barrier(creators)
+        self._held_at = int(time.time())
 
     def close(self) -> None:
         self._server.shutdown()
@@ -108,18 +111,21 @@ class FakeAzureKeyVault:
     def _create(self, name: str, body: Any, query: str) -> tuple[int, dict[str, Any]]:
         if name in self.deleted:
             return _error(409, "ObjectIsDeletedButRecoverable")
+        version, now = secrets.token_hex(16), int(time.time())
         if self._barrier is not None:
-            self._barrier.wait(10)
+            turn = self._barrier.wait(10)
+            time.sleep(0.3 * turn)
+            version, now = f"{15 - turn:032x}", self._held_at
         private: Any = (
             rsa.generate_private_key(65537, body["key_size"])
             if body["kty"].startswith("RSA")
             else ec.generate_private_key(CURVES[body["crv"]]())
         )
-        one = {"name": name, "version": secrets.token_hex(16), "private": private, "kty": body["kty"], "enabled": True}
+        one = {"name": name, "version": version, "private": private, "kty": body["kty"], "enabled": True}
         one |= {
             "crv": body.get("crv"),
             "tags": body.get("tags") or {},
-            "created": int(time.time()) - self.created_ago_s,
+            "created": now - self.created_ago_s,
         }
         self.keys.setdefault(name, []).append(one)
         return 200, self._bundle(one)
@@ -202,6 +208,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         data = json.dumps(answer).encode()
         self.send_response(status)
         names = {"content-type": "application/json", "content-length": str(len(data))}
+        if status == 307:
+            names["location"] = self.vault.url + self.path
         for name, value in {**headers, **names, "x-ms-request-id": secrets.token_hex(16)}.items():
             self.send_header(name, value)
         self.end_headers()

@@ -139,8 +139,8 @@ def test_a_later_version_changes_nothing_for_anybody(azure: FakeAzureKeyVault, o
     here = opened()
     public = here.generate(HANDLE_1, "ES256")
     for _ in range(4):  # somebody's rotation policy; more than one page
-        azure._create(KEY_1, {"kty": "EC", "crv": "P-256"}, "")
         azure.created_ago_s -= 60
+        azure._create(KEY_1, {"kty": "EC", "crv": "P-256"}, "")
     assert opened().find(HANDLE_1) == here.find(HANDLE_1) == public == opened().generate(HANDLE_1, "ES256")
     assert public.verify(opened().sign(HANDLE_1, b"data").value, b"data")
     opened().disable(HANDLE_1)
@@ -189,7 +189,7 @@ def test_a_call_that_was_throttled_or_interrupted_is_repeated(
         (403, "KeyDisabled", "backend.key_disabled", 1),
         (400, "BadParameter", "backend.failed", 1),
         (404, "KeyNotFound", "backend.key_missing", 1),
-        (302, "Moved", "backend.failed", 1),
+        (307, "Moved", "backend.failed", 1),
     ],
 )
 def test_a_call_that_keeps_failing_says_why_and_nothing_of_the_vendors_text(  # noqa: PLR0917
