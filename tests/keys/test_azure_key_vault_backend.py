@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -125,8 +126,10 @@ def test_who_comes_while_two_are_creating_waits_for_the_same_answer(azure: FakeA
     early["version"] = "f" * 32
 
     def second_creator() -> None:
-        while azure.calls["versions"] < 3:  # two by the first creator, then the reader's
-            pass
+        for _ in range(2000):
+            if azure.calls["versions"] == 3:  # two by the first creator, then the reader's
+                break
+            time.sleep(0.001)
         azure._create(KEY_1, {"kty": "EC", "crv": "P-256"}, "")
         azure.keys[KEY_1][1] |= {"version": "0" * 32, "created": early["created"]}
 

@@ -144,7 +144,7 @@ class AzureKeyVaultBackend:
 
     def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:  # noqa: ARG002
         """Raises BackendError ``backend.unsupported``."""
-        raise _unsupported("import the key into the vault with Azure's own tools, and adopt it: keys adopt")
+        raise _unsupported("import the key into the vault with Azure's own tools, and adopt it")
 
     def close(self) -> None:
         self._known.clear()

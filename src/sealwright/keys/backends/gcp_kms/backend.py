@@ -154,7 +154,7 @@ class GcpKmsBackend:
 
     def import_private(self, handle: str, key: PrivateJWK) -> PublicJWK:  # noqa: ARG002
         """Raises BackendError ``backend.unsupported``."""
-        raise _unsupported("import the key into Cloud KMS with Google's import job, and adopt it: keys adopt")
+        raise _unsupported("import the key into Cloud KMS with Google's import job, and adopt it")
 
     def close(self) -> None:
         self._known.clear()
