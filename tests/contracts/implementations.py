@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fake_azure_key_vault import FakeAzureKeyVault
+from fake_gcp_kms import FakeGcpKms
+
 from sealwright.clock import ManualClock
 from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backend_uri import BackendUri
+from sealwright.keys.backends.azure_key_vault.backend import AzureKeyVaultBackend
 from sealwright.keys.backends.catalog_secrets import CatalogSecrets
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
@@ -16,6 +21,7 @@ from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.sealing import Sealer
+from sealwright.wiring.key_backends import open_backend
 
 Opened = contextlib.AbstractContextManager[KeyBackend]
 
@@ -31,11 +37,27 @@ def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
     return opened
 
 
+@contextlib.contextmanager
+def gcpkms(_: Path) -> Iterator[KeyBackend]:
+    with contextlib.closing(FakeGcpKms()) as google, contextlib.closing(open_backend("gcpkms", google.uri)) as backend:
+        yield backend
+
+
+@contextlib.contextmanager
+def azurekv(folder: Path) -> Iterator[KeyBackend]:
+    with contextlib.closing(FakeAzureKeyVault(folder)) as azure:
+        opened = AzureKeyVaultBackend.open(BackendUri.parse(azure.uri), settle_s=0.0)
+        with contextlib.closing(opened) as backend:
+            yield backend
+
+
 # By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
 BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
     "local": opening(lambda folder: LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))),
     "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32)), None)),
+    "gcpkms": gcpkms,
+    "azurekv": azurekv,
 }
 # By the name that wiring gives them: HMAC secrets.
 SECRET_BACKENDS: dict[str, Callable[[Path], Opened]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
@@ -44,6 +46,18 @@ def public_key(spki: bytes, algorithm: str) -> PublicJWK:
     try:
         return key_formats.read_public(spki, alg=algorithm)
     except RejectedError as error:
-        raise BackendError(
-            Reason.BACKEND_FAILED, "the key backend answered with a public key that does not fit", detail=error.message
-        ) from error
+        raise _not_fitting(error) from error
+
+
+def public_key_of(members: Mapping[str, Any], algorithm: str) -> PublicJWK:
+    """As ``public_key``, from the members of a JWK."""
+    try:
+        key = PublicJWK.from_dict({**members, "use": "sig", "alg": algorithm})
+        return PublicJWK.from_dict({**key.to_dict(), "kid": key.thumbprint()})
+    except RejectedError as error:
+        raise _not_fitting(error) from error
+
+
+def _not_fitting(error: RejectedError) -> BackendError:
+    message = "the key backend answered with a public key that does not fit"
+    return BackendError(Reason.BACKEND_FAILED, message, detail=error.message)

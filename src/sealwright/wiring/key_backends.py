@@ -19,8 +19,22 @@ def _memory(_: BackendUri) -> KeyBackend:
     return MemoryBackend()
 
 
+def _gcp_kms(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.gcp_kms.backend import GcpKmsBackend
+
+    return GcpKmsBackend.open(uri)
+
+
+def _azure_key_vault(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.azure_key_vault.backend import AzureKeyVaultBackend
+
+    return AzureKeyVaultBackend.open(uri)
+
+
 # Not "local", which needs the data folder and its key-encryption key: open_local.
-SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType({"memory": _memory})
+SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType(
+    {"memory": _memory, "gcpkms": _gcp_kms, "azurekv": _azure_key_vault}
+)
 LOCAL = "local"
 
 

@@ -1,0 +1,1 @@
+"""Private keys in Azure Key Vault and Managed HSM."""
