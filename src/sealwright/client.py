@@ -32,6 +32,11 @@ class KeyServiceClient:
         self._credential = credential
         self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
 
+    @property
+    def secrets(self) -> SecretsClient:
+        """HMAC secrets of partners."""
+        return SecretsClient(self._call)
+
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         return self._call("GET", "/v1/keys" + (f"?issuer={quote(issuer, safe='')}" if issuer else ""))
 
@@ -103,6 +108,29 @@ class KeyServiceClient:
                 Reason.SERVICE_UNREACHABLE, f"the service at {self._url} does not answer: is it running?"
             ) from error
         return response.status, answer if isinstance(answer, dict) else {}
+
+
+class SecretsClient:
+    """The calls below /v1/secrets."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
+        self._call = call
+
+    def create(self, partner: str, **given: Any) -> dict[str, Any]:
+        return self._call("POST", _path("secrets", partner), given)
+
+    def rotate(self, partner: str, *, reason: str, force: bool = False) -> dict[str, Any]:
+        return self._call("POST", _path("secrets", partner, "rotate"), {"reason": reason, "force": force})
+
+    def reveal(self, key_id: str, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", _path("secrets", "keys", key_id, "reveal"), {"reason": reason})
+
+    def sign(self, partner: str, *, payload: bytes, typ: str) -> dict[str, Any]:
+        body = {"payload": base64url.encode_text(payload), "typ": typ}
+        return self._call("POST", _path("secrets", partner, "sign"), body)
+
+    def verify(self, partner: str, token: str) -> dict[str, Any]:
+        return self._call("POST", _path("secrets", partner, "verify"), {"token": token})
 
 
 def _path(*parts: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import audit, inspect, jwk, jwks, kek, keys, sign, up, verify
+from sealwright.cli import audit, inspect, jwk, jwks, kek, keys, secrets, sign, up, verify
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
@@ -33,6 +33,7 @@ app.add_typer(jwk.app, name="jwk")
 app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(kek.app, name="kek")
+app.add_typer(secrets.app, name="secrets")
 
 
 @app.command()

@@ -15,8 +15,25 @@ from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 
 
+class SecretCalls(Protocol):
+    """What the verbs of sealwright secrets ask for."""
+
+    def create(self, partner: str, *, algorithm: str, backend: str, reason: str) -> dict[str, Any]: ...
+
+    def rotate(self, partner: str, *, reason: str, force: bool = False) -> dict[str, Any]: ...
+
+    def reveal(self, key_id: str, *, reason: str) -> dict[str, Any]: ...
+
+    def sign(self, partner: str, *, payload: bytes, typ: str) -> dict[str, Any]: ...
+
+    def verify(self, partner: str, token: str) -> dict[str, Any]: ...
+
+
 class KeyCalls(Protocol):
     """What verbs ask for; local operations and the HTTP client both have it."""
+
+    @property
+    def secrets(self) -> SecretCalls: ...
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]: ...
 

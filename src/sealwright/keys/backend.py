@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sealwright.jose.algorithms import Algorithm
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
@@ -105,6 +105,7 @@ class KeyBackend(Protocol):
         ...
 
 
+@runtime_checkable
 class SecretBackend(KeyBackend, Protocol):
     """Holds HMAC secrets, which partners must be given, so that these can be read."""
 

@@ -17,7 +17,8 @@ REALM = "sealwright"
 KEYS_READ, KEYS_WRITE = "keys:read", "keys:write"
 TOKENS_ISSUE, PAYLOADS_SIGN = "tokens:issue", "payloads:sign"
 METRICS_READ, AUDIT_READ = "metrics:read", "audit:read"
-OPERATOR_SCOPES = (KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ)
+SECRETS_REVEAL = "secrets:reveal"
+OPERATOR_SCOPES = (KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ, SECRETS_REVEAL)
 
 
 class CredentialError(Exception):

@@ -43,6 +43,11 @@ def open_local(folder: DataFolder, sealer: Sealer) -> LocalBackend:
     return LocalBackend(folder.keys, sealer)
 
 
+def open_backends(uris: Mapping[str, str]) -> dict[str, KeyBackend]:
+    """By the names that key records use. Raises ConfigurationError ``settings.backend``; nothing is connected yet."""
+    return {name: open_backend(name, uri) for name, uri in uris.items()}
+
+
 def open_backend(name: str, uri: str) -> KeyBackend:
     """The backend that key records will call ``name``. No connection is made yet.
 

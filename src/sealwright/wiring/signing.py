@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import Observer
-from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backend import KeyBackend, SecretBackend
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
+from sealwright.keys.partner_secrets import PartnerSecrets
 from sealwright.keys.policy import Policies
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
-from sealwright.wiring.key_backends import open_backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class SigningSide:
     catalog: KeyCatalog
     backends: dict[str, KeyBackend]
     lifecycle: KeyLifecycle
+    secrets: PartnerSecrets
     clock: Clock
     observer: Observer
     _signers: dict[str, ManagedSigner] = field(default_factory=dict)
@@ -47,28 +49,21 @@ class SigningSide:
         )
 
 
-def build_backends(
-    settings: ServiceSettings, local: KeyBackend, observer: Observer, clock: Clock = SYSTEM_CLOCK
-) -> dict[str, KeyBackend]:
-    """Every key backend this machine is configured for, by the name that key records use.
-
-    Raises ConfigurationError ``settings.backend``, before anything is written to the database.
-    """
-    opened = [local]
-    opened += [open_backend(name, uri.get_secret_value()) for name, uri in settings.backends.items()]
-    return {backend.name: ObservedBackend(backend, observer, clock) for backend in opened}
-
-
 def build_signing(
     settings: ServiceSettings,
     catalog: KeyCatalog,
-    backends: dict[str, KeyBackend],
+    backends: Mapping[str, KeyBackend],
     policies: Policies,
     observer: Observer,
     *,
     clock: Clock = SYSTEM_CLOCK,
 ) -> SigningSide:
+    observed: dict[str, KeyBackend] = {
+        name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
+    }
+    secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
     lifecycle = KeyLifecycle(
-        catalog, backends, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
+        catalog, observed, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
     )
-    return SigningSide(catalog, backends, lifecycle, clock, observer)
+    partners = PartnerSecrets(catalog, secrets, clock)
+    return SigningSide(catalog, observed, lifecycle, partners, clock, observer)

@@ -11,6 +11,8 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RefusedError
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.audit import AuditEntry
+from sealwright.keys.backend import KeyBackend
+from sealwright.keys.backends.catalog_secrets import CatalogSecrets
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.record import Purpose
 from sealwright.profiles import access_token
@@ -22,11 +24,11 @@ from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.data_folder import OwnedFolder
-from sealwright.wiring.key_backends import open_local
+from sealwright.wiring.key_backends import open_backends, open_local
 from sealwright.wiring.key_encryption import KeyEncryption
 from sealwright.wiring.observing import Observing, build_observing
 from sealwright.wiring.publishing import Publications, build_catalog, build_policies
-from sealwright.wiring.signing import SigningSide, build_backends, build_signing
+from sealwright.wiring.signing import SigningSide, build_signing
 from sealwright.wiring.statements import SignedStatements
 
 
@@ -137,10 +139,14 @@ def open_single_process(
     encryption = KeyEncryption(settings, owned.folder)
     local = open_local(owned.folder, encryption.sealer)
     encryption.holders.append(local.reseal)
-    encryption.finish()
-    backends = build_backends(settings, local, observing.observer, clock)
+    uris = {name: uri.get_secret_value() for name, uri in settings.backends.items()}
+    backends: dict[str, KeyBackend] = {local.name: local, **open_backends(uris)}
     catalog = build_catalog(settings, owned.folder)
     with contextlib.closing(catalog):
+        secrets = CatalogSecrets(catalog, encryption.sealer, clock)
+        encryption.holders.append(secrets.reseal)
+        encryption.finish()
+        backends[secrets.name] = secrets
         policies = build_policies(settings)
         signing = build_signing(settings, catalog, backends, policies, observing.observer, clock=clock)
         publications = Publications(catalog, policies, clock)

@@ -15,6 +15,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.secret_routes import secret_routes
 from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
 from sealwright.trust.decision import Verified
 
@@ -74,6 +75,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
+    app.include_router(secret_routes(operations, credentials))
     return app
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
-from sealwright.keys.record import KeyRecord
 from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.newcomers import newcomer_of
+from sealwright.services.key_service.secret_operations import SecretOperations
+from sealwright.services.key_service.views import rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
 AUDIT_PAGE_ENTRIES = 500
-_HIDDEN = {"handle", "public", "generation", "canary"}
 
 
 class KeyOperations:
@@ -31,6 +30,11 @@ class KeyOperations:
     def by(self, actor: str | None) -> KeyOperations:
         """The same operations, asked by somebody else."""
         return KeyOperations(self._process, actor or "unknown")
+
+    @property
+    def secrets(self) -> SecretOperations:
+        """HMAC secrets of partners."""
+        return SecretOperations(self._process, self._actor)
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         records = self._lifecycle.records(issuer)
@@ -70,10 +74,10 @@ class KeyOperations:
         return view(self._lifecycle.find(key_id))
 
     def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        return _rotation(self._lifecycle.rotate(issuer, actor=self._actor, reason=reason, force=force))
+        return rotation_view(self._lifecycle.rotate(issuer, actor=self._actor, reason=reason, force=force))
 
     def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
-        return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
+        return rotation_view(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
 
     def issue_token(
         self,
@@ -148,25 +152,6 @@ class KeyOperations:
             "key_id": signed.key_id,
             "algorithm": signed.algorithm,
         }
-
-
-def view(record: KeyRecord) -> dict[str, Any]:
-    """A key record for people and machines: times in RFC 3339, what has not happened left out."""
-    shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
-    times = {name: _written(value) for name, value in shown.items() if name.endswith("_at")}
-    return {**shown, **times, "key_id": record.key_id}
-
-
-def _rotation(rotation: Any) -> dict[str, Any]:
-    return {
-        "active": view(rotation.active),
-        "previous": view(rotation.previous),
-        "standby": view(rotation.standby) if rotation.standby else None,
-    }
-
-
-def _written(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _refuse_internal(issuer: str) -> None:

@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sealwright.errors import Reason, RejectedError
-from sealwright.jose import base64url
 from sealwright.services import http
 from sealwright.services.credentials import PAYLOADS_SIGN, TOKENS_ISSUE, Credentials
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.secret_operations import payload_of
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -51,7 +50,7 @@ class SigningRoutes:
         signed = await run_in_threadpool(
             self._operations.by(caller.subject).sign_payload,
             request.path_params["issuer"],
-            payload=_payload(http.member(body, "payload", str)),
+            payload=payload_of(http.member(body, "payload", str)),
             typ=http.member(body, "typ", str),
         )
         return http.json_response(signed, status=201, headers=_NO_STORE)
@@ -72,13 +71,6 @@ def openapi_paths() -> dict[str, Any]:
         "/v1/issuers/{issuer}/tokens": {"post": _described("Issue an access token", token, ["claims", "audience"])},
         "/v1/issuers/{issuer}/sign": {"post": _described("Sign any bytes", payload, ["payload", "typ"])},
     }
-
-
-def _payload(text: str) -> bytes:
-    try:
-        return base64url.decode_text(text)
-    except RejectedError:
-        raise RejectedError(Reason.REQUEST_MALFORMED, 'the member "payload" is not unpadded base64url') from None
 
 
 def _described(summary: str, members: dict[str, Any], required: list[str]) -> dict[str, Any]:
