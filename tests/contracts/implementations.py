@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from postgresql import shared_cluster
+
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
@@ -37,4 +39,5 @@ BACKENDS: dict[str, Callable[[Path], Opened]] = {
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),
     "sql": lambda folder: SqlCatalog.open(f"sqlite:///{folder / 'catalog.db'}"),
+    "postgresql": lambda _: SqlCatalog.open(shared_cluster().new_database()),
 }
