@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
 from sqlalchemy import Connection, func, insert, make_url, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import ConfigurationError, Reason, SealwrightError, UnavailableError
@@ -136,8 +136,14 @@ class SqlCatalog:
             yield from self._entries(name, after, action)
 
     def prune_audit(self, upto: Head, *, most: int) -> int:
-        with self._transaction(writes=True) as connection:
-            return sql_audit.prune(connection, upto, most)
+        try:
+            with self._transaction(writes=True) as connection:
+                return sql_audit.prune(connection, upto, most)
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, ProgrammingError):
+                raise
+            message = "this database role may not delete audit entries: prune with a role that may"
+            raise UnavailableError(Reason.CATALOG_UNAVAILABLE, message) from error
 
     def check_writable(self) -> None:
         with self._transaction(writes=True) as connection:
