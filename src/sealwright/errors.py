@@ -125,6 +125,7 @@ class Reason(StrEnum):
     SETTINGS_FOLDER_IN_USE = "settings.folder_in_use"
     SETTINGS_FOLDER_UNWRITABLE = "settings.folder_unwritable"
     SETTINGS_DATABASE = "settings.database"
+    SETTINGS_DATABASE_IN_USE = "settings.database_in_use"
     SETTINGS_PORT_IN_USE = "settings.port_in_use"
 
     CREDENTIAL_MISSING = "credential.missing"

@@ -45,6 +45,7 @@ def _known_algorithms(names: frozenset[str]) -> frozenset[str]:
 
 SigningAlgorithm = Annotated[str, AfterValidator(_signing_algorithm)]
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+ReplicaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,89}$")]
 IssuerName = Annotated[str, Field(pattern=ISSUER_PATTERN)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
@@ -92,6 +93,7 @@ class ServiceSettings(_FromEnvironment):
     port: Port = DEFAULT_PORT
     public_url: HttpUrl | None = None
     database_url: SecretStr | None = None
+    replica: ReplicaName | None = None  # the audit chain of this process
     kek: SecretStr | None = None
     kek_file: Path | None = None
     previous_kek_file: Path | None = None

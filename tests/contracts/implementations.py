@@ -9,6 +9,7 @@ from typing import Any
 
 from fake_azure_key_vault import FakeAzureKeyVault
 from fake_gcp_kms import FakeGcpKms
+from postgresql import shared_cluster
 
 from sealwright.clock import ManualClock
 from sealwright.keys.backend import KeyBackend
@@ -66,4 +67,5 @@ SECRET_BACKENDS: dict[str, Callable[[Path], Opened]] = {
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),
     "sql": lambda folder: SqlCatalog.open(f"sqlite:///{folder / 'catalog.db'}"),
+    "postgresql": lambda _: SqlCatalog.open(shared_cluster().new_database()),
 }

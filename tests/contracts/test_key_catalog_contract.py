@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import sealwright as sw
-from sealwright.keys.audit import AuditEntry, check_chain
-from sealwright.keys.catalog import Insert, Replace
+from sealwright.keys.audit import AuditEntry, check_chain, head_of, start_of
+from sealwright.keys.catalog import LEASE_S, Document, Insert, Put, Remove, Replace
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
 
@@ -29,6 +31,23 @@ def record(number: int = 1, state: KeyState = KeyState.PENDING, **changed: Any) 
 def known(number: int, state: KeyState, **changed: Any) -> KeyRecord:
     public = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": f"kid-{number}"}
     return record(number, state, key_id=f"kid-{number}", public=public, **changed)
+
+
+def run_threads(work: Callable[[Any], object], arguments: Iterable[Any]) -> None:
+    failures: list[BaseException] = []
+
+    def run(argument: Any) -> None:
+        try:
+            work(argument)
+        except BaseException as error:  # noqa: BLE001 reported by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
 
 
 def refused(catalog: Any, *changes: Any) -> None:
@@ -171,3 +190,142 @@ def test_a_race_for_one_generation_has_one_winner(catalog: Any) -> None:
         thread.join()
     assert len(won) == 1
     assert catalog.records()[0].backend == f"b{won[0]}"
+
+
+def document(generation: int = 1, name: str = "one", **body: Any) -> Document:
+    return Document("policy", name, {"deep": {"b": [1, "ü"], "a": None}, **body}, generation)
+
+
+def test_a_document_comes_back_as_it_was_written_under_its_kind_and_name(catalog: Any) -> None:
+    other = Document("approval", "one", {})
+    catalog.commit([Put(document()), Put(document(name="two")), Put(other)], entry())
+    assert catalog.documents("policy") == {"one": document(), "two": document(name="two")}
+    assert catalog.documents("approval") == {"one": other}
+    assert catalog.documents("nothing") == {}
+
+
+def test_a_document_changes_only_from_the_generation_before(catalog: Any) -> None:
+    refused(catalog, Put(document(2)))
+    catalog.commit([Put(document())], entry())
+    refused(catalog, Put(document()))
+    refused(catalog, Put(document(3)))
+    catalog.commit([Put(document(2, more=True))], entry())
+    refused(catalog, Put(document(2)))
+    assert catalog.documents("policy") == {"one": document(2, more=True)}
+
+
+def test_a_document_is_removed_only_at_its_generation_and_may_begin_anew(catalog: Any) -> None:
+    refused(catalog, Remove(document()))
+    catalog.commit([Put(document())], entry())
+    refused(catalog, Remove(document(2)))
+    catalog.commit([Remove(document())], entry())
+    assert catalog.documents("policy") == {}
+    refused(catalog, Remove(document()))
+    catalog.commit([Put(document())], entry())
+
+
+def test_records_documents_and_their_entry_are_one_transaction(catalog: Any) -> None:
+    catalog.commit([Put(document())], entry())
+    refused(catalog, Insert(record(1)), Put(document()))
+    refused(catalog, Put(document(2)), Replace(record(1, generation=2)))
+    refused(catalog, Remove(document()), Insert(known(1, KeyState.ACTIVE)), Insert(known(2, KeyState.ACTIVE)))
+    assert catalog.documents("policy") == {"one": document()}
+    catalog.commit([Insert(record(1)), Put(document(2))], entry("both"))
+    assert (len(catalog.records()), catalog.documents("policy")["one"].generation) == (1, 2)
+    assert [one.action for one in catalog.audit()] == ["test", "both"]
+
+
+def test_there_is_one_standby_for_each_issuer_purpose_and_algorithm(catalog: Any) -> None:
+    catalog.commit([Insert(known(1, KeyState.STANDBY))], entry())
+    refused(catalog, Insert(known(2, KeyState.STANDBY)))
+    catalog.commit([Insert(known(3, KeyState.STANDBY, algorithm="RS256"))], entry())
+    catalog.commit([Insert(known(4, KeyState.STANDBY, purpose="trust-root"))], entry())
+
+
+def test_delegated_keys_are_not_counted(catalog: Any) -> None:
+    delegated = [known(n, KeyState.ACTIVE, purpose="delegated", parent="kid-1", expires_at=NOW) for n in (2, 3)]
+    catalog.commit([Insert(known(1, KeyState.ACTIVE)), *map(Insert, delegated)], entry())
+    assert catalog.records()[1:] == delegated
+
+
+def test_a_turn_has_one_holder_who_may_take_it_again(catalog: Any) -> None:
+    inside: list[int] = []
+    most = []
+
+    def work(number: int) -> None:
+        with catalog.turn("issuer:default"), catalog.turn("issuer:default", wait_s=0):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.remove(number)
+
+    run_threads(work, range(6))
+    assert most == [1] * 6
+
+
+def test_turns_of_other_names_do_not_wait_and_a_taken_one_is_not_waited_for_longer_than_asked(catalog: Any) -> None:
+    answers: list[object] = []
+
+    def ask(wait_s: float) -> None:
+        with catalog.turn(f"other {wait_s}", wait_s=0):
+            answers.append("other")
+        try:
+            with catalog.turn("issuer:default", wait_s=wait_s):
+                answers.append("taken twice")
+        except sw.UnavailableError as error:
+            answers.append(str(error.reason))
+
+    with catalog.turn("issuer:default"):
+        run_threads(ask, [0, 0.05])
+    assert sorted(map(str, answers)) == ["catalog.busy", "catalog.busy", "other", "other"]
+    with catalog.turn("issuer:default", wait_s=0):
+        pass
+
+
+def test_a_turn_ends_with_an_error_and_passes_the_error_on(catalog: Any) -> None:
+    with pytest.raises(ZeroDivisionError), catalog.turn("issuer:default"):
+        _ = 1 / 0
+    run_threads(lambda _: catalog.turn("issuer:default", wait_s=0).__enter__(), [1])
+
+
+def test_entries_can_be_asked_for_by_what_they_did(catalog: Any) -> None:
+    for number in range(4):
+        catalog.commit([], entry("odd" if number % 2 else "even"))
+    assert [one.sequence for one in catalog.audit(action="odd")] == [2, 4]
+    assert [one.sequence for one in catalog.audit(writer=catalog.writer, after=2, action="odd")] == [4]
+    assert list(catalog.audit(writer="nobody")) == []
+
+
+def test_a_chain_says_where_it_begins_and_ends(catalog: Any) -> None:
+    assert (catalog.writers(), catalog.chains()) == ([], [])
+    for _ in range(3):
+        catalog.commit([], entry())
+    assert catalog.writers() == [catalog.writer]
+    (chain,) = catalog.chains()
+    assert (chain.before, chain.head) == (start_of(catalog.writer), head_of(list(catalog.audit())[-1]))
+
+
+def test_the_oldest_entries_are_pruned_up_to_a_known_one_and_never_the_last(catalog: Any) -> None:
+    active = known(1, KeyState.ACTIVE)
+    catalog.commit([Insert(active)], entry())
+    for _ in range(9):
+        catalog.record_signatures(active, entry("token.signed"))
+    trail = list(catalog.audit())
+    for wrong in (
+        replace(head_of(trail[4]), digest="f" * 64),
+        head_of(trail[9]),
+        replace(head_of(trail[4]), writer="x"),
+    ):
+        with pytest.raises(sw.RefusedError):
+            catalog.prune_audit(wrong, most=100)
+    assert [catalog.prune_audit(head_of(trail[5]), most=4), catalog.prune_audit(head_of(trail[5]), most=4)] == [4, 2]
+    assert list(catalog.audit()) == trail[6:]
+    assert catalog.chains()[0].before == head_of(trail[5])
+    catalog.record_signatures(active, entry("token.signed"))
+    assert check_chain(catalog.audit(), before=head_of(trail[5])) == 11
+    assert catalog.records()[0].last_signed_at == NOW
+
+
+def test_a_store_that_has_just_answered_is_confirmed(catalog: Any) -> None:
+    catalog.version()
+    assert catalog.confirmed_age_s() < LEASE_S

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from sealwright.cli.options import Home, Json, print_json, print_json_line, print_table
 from sealwright.cli.session import KeyCalls, open_calls
-from sealwright.keys.audit import GENESIS, AuditEntry, check_chain
+from sealwright.keys.audit import GENESIS, AuditEntry, Head, check_chain
 
 app = typer.Typer(no_args_is_help=True, help="Read and verify the audit trail.")
 
@@ -52,7 +52,7 @@ def _entries(calls: KeyCalls, after: int, before: AuditEntry | None = None) -> I
     """Page by page; with the entry ``before``, each page is checked as the continuation of the one before."""
     while page := [AuditEntry(**entry) for entry in calls.audit(after=after)["entries"]]:
         if before is not None:
-            check_chain(page, previous=before.digest, sequence=before.sequence)
+            check_chain(page, before=Head("main", before.sequence, before.digest))
             before = page[-1]
         yield from page
         after = page[-1].sequence

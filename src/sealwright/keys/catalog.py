@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sealwright.keys.audit import AuditEntry
+from sealwright.keys.audit import AuditEntry, Chain, Head
 from sealwright.keys.record import KeyRecord
 
 
@@ -55,6 +55,7 @@ class Remove:
 
 
 Change = Insert | Replace | Put | Remove
+LEASE_S = 10.0  # how long a signer may go on without hearing from the store
 
 
 class KeyCatalog(Protocol):
@@ -64,7 +65,10 @@ class KeyCatalog(Protocol):
     appear, and UnavailableError ``catalog.unavailable`` when the store cannot be reached or written.
     """
 
-    writer: str  # the name of the audit chain that this process alone appends to
+    @property
+    def writer(self) -> str:
+        """The name of the audit chain that this process alone appends to."""
+        ...
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         """All records, oldest first."""
@@ -93,7 +97,14 @@ class KeyCatalog(Protocol):
     def version(self) -> int:
         """A number that grows with every commit of anybody: an unchanged version means unchanged records.
 
-        What another process committed is seen within a second.
+        What another process committed is seen within a second. UnavailableError when that cannot be known.
+        """
+        ...
+
+    def confirmed_age_s(self) -> float:
+        """Seconds since the store itself last said which version is current; 0 where this process is the store's only
+        writer. Whoever releases what was signed earlier, without a commit of its own, asks ``version`` first and
+        stops when this exceeds LEASE_S.
         """
         ...
 
@@ -108,8 +119,22 @@ class KeyCatalog(Protocol):
         """The names of all audit chains, sorted."""
         ...
 
-    def audit(self, *, writer: str | None = None, after: int = 0) -> Iterator[AuditEntry]:
-        """Entries with a larger sequence, in order: of one chain, or of every chain one after the other."""
+    def chains(self) -> list[Chain]:
+        """Where each audit chain begins and ends now, sorted by writer."""
+        ...
+
+    def audit(self, *, writer: str | None = None, after: int = 0, action: str | None = None) -> Iterator[AuditEntry]:
+        """Entries with a larger sequence, in order: of one chain, or of every chain one after the other. With
+        ``action``, those that did just that.
+        """
+        ...
+
+    def prune_audit(self, upto: Head, *, most: int) -> int:
+        """Delete the oldest entries of a chain, at most so many and none after ``upto``; how many were deleted.
+
+        Only for entries that are kept elsewhere. Refused with ``catalog.conflict`` unless ``upto`` is an entry with
+        that digest, and not the last one of its chain.
+        """
         ...
 
     def check_writable(self) -> None:

@@ -68,9 +68,9 @@ class Publications:
 
 
 def build_catalog(settings: ServiceSettings, folder: DataFolder) -> SqlCatalog:
-    """Raises ConfigurationError ``settings.database``."""
+    """Raises ConfigurationError ``settings.database*`` or UnavailableError ``catalog.unavailable``."""
     url = settings.database_url.get_secret_value() if settings.database_url else f"sqlite:///{folder.database}"
-    return SqlCatalog.open(url)
+    return SqlCatalog.open(url, writer=settings.replica)
 
 
 def build_policies(settings: ServiceSettings) -> Policies:

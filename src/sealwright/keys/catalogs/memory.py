@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from sealwright.errors import Reason, RefusedError
-from sealwright.keys.audit import GENESIS, MAIN_CHAIN, AuditEntry, chained
+from sealwright.keys.audit import MAIN_CHAIN, AuditEntry, Chain, Head, chained, head_of, start_of
 from sealwright.keys.catalog import Change, Document, Insert, Put, Remove, Replace
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
@@ -26,6 +26,7 @@ class MemoryCatalog:
         self._records: dict[str, KeyRecord] = {}
         self._documents: dict[tuple[str, str], Document] = {}
         self._audit: list[AuditEntry] = []
+        self._before = start_of(self.writer)
         self._version = 0
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
@@ -60,14 +61,32 @@ class MemoryCatalog:
     def version(self) -> int:
         return self._version
 
+    def confirmed_age_s(self) -> float:
+        return 0.0
+
     def turn(self, name: str, *, wait_s: float = 30.0) -> AbstractContextManager[None]:
         return self._turns.take(name, wait_s)
 
     def writers(self) -> list[str]:
-        return [self.writer] if self._audit else []
+        return [chain.head.writer for chain in self.chains()]
 
-    def audit(self, *, writer: str | None = None, after: int = 0) -> Iterator[AuditEntry]:
-        return iter(self._audit[after:] if writer in (None, self.writer) else ())
+    def chains(self) -> list[Chain]:
+        with self._lock:
+            return [Chain(self._before, head_of(self._audit[-1]))] if self._audit else []
+
+    def audit(self, *, writer: str | None = None, after: int = 0, action: str | None = None) -> Iterator[AuditEntry]:
+        with self._lock:
+            mine = self._audit if writer in (None, self.writer) else []
+            return iter([e for e in mine if e.sequence > after and action in (None, e.action)])
+
+    def prune_audit(self, upto: Head, *, most: int) -> int:
+        with self._lock:
+            if upto not in map(head_of, self._audit[:-1]):
+                raise _conflict()
+            count = min(most, upto.sequence - self._before.sequence)
+            self._before = head_of(self._audit[count - 1])
+            del self._audit[:count]
+            return count
 
     def check_writable(self) -> None:
         pass
@@ -76,8 +95,8 @@ class MemoryCatalog:
         pass
 
     def _append(self, entry: AuditEntry) -> None:
-        previous = self._audit[-1].digest if self._audit else GENESIS
-        self._audit.append(chained(entry, self.writer, len(self._audit) + 1, previous))
+        head = head_of(self._audit[-1]) if self._audit else self._before
+        self._audit.append(chained(entry, self.writer, head.sequence + 1, head.digest))
 
 
 def _apply(records: dict[str, KeyRecord], change: Insert | Replace) -> None:

@@ -1,18 +1,23 @@
-"""Key records, documents and audit in SQL: SQLite here, one writer process; every change is one transaction."""
+"""Key records, documents and audit in SQL: SQLite for one process, PostgreSQL for many; a change is a transaction."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, func, insert, make_url, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from sealwright.errors import ConfigurationError, Reason, RefusedError, UnavailableError
-from sealwright.keys.audit import GENESIS, MAIN_CHAIN, AuditEntry, chained
-from sealwright.keys.catalog import Change, Document, Insert, Put, Remove, Replace
+from sealwright.clock import SYSTEM_CLOCK
+from sealwright.errors import ConfigurationError, Reason, SealwrightError, UnavailableError
+from sealwright.keys.audit import AuditEntry, Chain, Head
+from sealwright.keys.catalog import Change, Document
+from sealwright.keys.catalogs import sql_audit
+from sealwright.keys.catalogs.database import Database, conflict, in_time, unavailable
+from sealwright.keys.catalogs.sql_audit import OwnChain
+from sealwright.keys.catalogs.sql_changes import apply, replaced_handles
 from sealwright.keys.catalogs.sql_schema import migrate
 from sealwright.keys.catalogs.sql_tables import (
     AUDIT,
@@ -21,56 +26,50 @@ from sealwright.keys.catalogs.sql_tables import (
     KEYS,
     SIGNATURES,
     document_of_row,
-    entry_of_row,
     record_of_row,
-    row_of_document,
-    row_of_entry,
-    row_of_record,
 )
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
-from sealwright.keys.turns import LocalTurns
 
-BUSY_TIMEOUT_MS = 5_000
-_AUDIT_PAGE_ROWS = 1_000
+POSTGRESQL = ("postgresql", "postgresql+psycopg")
 
 
 class SqlCatalog:
     """A KeyCatalog behind SQLAlchemy Core. ``open`` migrates the schema forward."""
 
-    def __init__(self, engine: Engine, writer: str) -> None:
-        self.writer = writer
-        self._engine = engine
-        self._turns = LocalTurns()
+    def __init__(self, database: Database, writer: str | None = None) -> None:
+        self._database = database
+        with database.migrating() as connection:
+            migrate(connection)
+        self._chain = OwnChain(database, writer or database.default_writer)
         self._version_lock = threading.Lock()
-        self._version = 0
+        self._version, self._version_at = 0, 0.0
+        self.check_writable()
+        self._read_version()
 
     @classmethod
-    def open(cls, url: str, *, writer: str = MAIN_CHAIN) -> Self:
-        """Raises ConfigurationError ``settings.database``; a file that is no database of ours stays as it is."""
-        try:
-            return cls._opened(_engine(url), writer)
-        except Exception as error:
-            raise ConfigurationError(
-                Reason.SETTINGS_DATABASE,
-                "the database cannot be opened: check that the file is the right one and can be written, "
-                "or restore it from a backup",
-                detail=type(error).__name__,
-            ) from error
+    def open(cls, url: str, *, writer: str | None = None) -> Self:
+        """``writer`` names the audit chain of this process.
 
-    @classmethod
-    def _opened(cls, engine: Engine, writer: str) -> Self:
-        catalog = cls(engine, writer)
+        Raises ConfigurationError ``settings.database``, after which a file that is no database of ours is as it was,
+        ConfigurationError ``settings.database_in_use``, or UnavailableError ``catalog.unavailable`` when a server does
+        not answer.
+        """
         try:
-            with engine.connect() as connection:
-                migrate(connection)
-            catalog.check_writable()
-            with engine.connect() as connection:
-                catalog._version = connection.execute(select(CATALOG.c.version)).scalar_one()
-        except BaseException:
-            catalog.close()
+            database = _database(url)
+            try:
+                return cls(database, writer)
+            except BaseException:
+                database.close()
+                raise
+        except SealwrightError:
             raise
-        return catalog
+        except Exception as error:
+            raise _unopened(url, error) from error
+
+    @property
+    def writer(self) -> str:
+        return self._chain.writer
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         signed = select(SIGNATURES.c.handle, func.max(SIGNATURES.c.last_signed_at).label("last_signed_at"))
@@ -91,40 +90,60 @@ class SqlCatalog:
             return {row.name: document_of_row(row) for row in connection.execute(query)}
 
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
-        with self._transaction(writes=True) as connection:
+        with self._chain.appending(), self._transaction(writes=True) as connection:
             connection.execute(update(CATALOG).values(version=CATALOG.c.version + 1))
-            # The indexes hold at every moment, so an active key steps down before the next, and a standby before that.
-            for change in sorted(changes, key=_order):
-                _apply(connection, change)
-            _append(connection, self.writer, entry)
+            self._database.own_keys(connection, replaced_handles(changes))
+            apply(connection, changes)
+            self._chain.append(connection, entry)
             version = connection.execute(select(CATALOG.c.version)).scalar_one()
         with self._version_lock:
             self._version = max(self._version, version)
 
     def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
-        mine = (SIGNATURES.c.handle == record.handle) & (SIGNATURES.c.writer == self.writer)
         still = (KEYS.c.handle == record.handle) & (KEYS.c.state == KeyState.ACTIVE.value)
-        with self._transaction(writes=True) as connection:
+        with self._chain.appending(), self._transaction(writes=True) as connection:
+            self._database.share_key(connection, record.handle)
             if connection.execute(select(KEYS.c.generation).where(still)).scalar() != record.generation:
-                raise _conflict()
-            if not connection.execute(update(SIGNATURES).where(mine).values(last_signed_at=entry.at)).rowcount:
-                row = {"handle": record.handle, "writer": self.writer, "last_signed_at": entry.at}
-                connection.execute(insert(SIGNATURES).values(row))
-            _append(connection, self.writer, entry)
+                raise conflict()
+            self._note_signing(connection, record.handle, entry.at)
+            self._chain.append(connection, entry)
 
     def version(self) -> int:
+        """Read again when it is older than the database allows; threads that come meanwhile wait for that answer."""
+        oldest_s = self._database.version_age_s
+        if oldest_s is not None and self.confirmed_age_s() >= oldest_s:
+            with in_time(self._version_lock):
+                if self.confirmed_age_s() >= oldest_s:
+                    self._read_version()
         return self._version
 
+    def confirmed_age_s(self) -> float:
+        alone = self._database.version_age_s is None
+        return 0.0 if alone else SYSTEM_CLOCK.monotonic() - self._version_at
+
     def turn(self, name: str, *, wait_s: float = 30.0) -> AbstractContextManager[None]:
-        return self._turns.take(name, wait_s)
+        return self._database.turn(name, wait_s)
 
     def writers(self) -> list[str]:
-        with self._transaction() as connection:
-            return sorted(connection.execute(select(AUDIT.c.writer).distinct()).scalars())
+        return [chain.head.writer for chain in self.chains()]
 
-    def audit(self, *, writer: str | None = None, after: int = 0) -> Iterator[AuditEntry]:
+    def chains(self) -> list[Chain]:
+        with self._transaction() as connection:
+            return sql_audit.chains(connection)
+
+    def audit(self, *, writer: str | None = None, after: int = 0, action: str | None = None) -> Iterator[AuditEntry]:
         for name in self.writers() if writer is None else [writer]:
-            yield from self._chain(name, after)
+            yield from self._entries(name, after, action)
+
+    def prune_audit(self, upto: Head, *, most: int) -> int:
+        try:
+            with self._transaction(writes=True) as connection:
+                return sql_audit.prune(connection, upto, most)
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, ProgrammingError):
+                raise
+            message = "this database role may not delete audit entries: prune with a role that may"
+            raise UnavailableError(Reason.CATALOG_UNAVAILABLE, message) from error
 
     def check_writable(self) -> None:
         with self._transaction(writes=True) as connection:
@@ -133,89 +152,60 @@ class SqlCatalog:
             connection.execute(update(CATALOG).values(beats=CATALOG.c.beats + 1))
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
-    def _chain(self, writer: str, after: int) -> Iterator[AuditEntry]:
-        chain = select(AUDIT).where(AUDIT.c.writer == writer).order_by(AUDIT.c.sequence).limit(_AUDIT_PAGE_ROWS)
+    def _entries(self, writer: str, after: int, action: str | None) -> Iterator[AuditEntry]:
         while True:
             with self._transaction() as connection:
-                page = [entry_of_row(row) for row in connection.execute(chain.where(AUDIT.c.sequence > after))]
+                page = sql_audit.page(connection, writer, after, action)
             yield from page
-            if len(page) < _AUDIT_PAGE_ROWS:
+            if len(page) < sql_audit.PAGE_ROWS:
                 return
             after = page[-1].sequence
+
+    def _note_signing(self, connection: Connection, handle: str, at: float) -> None:
+        mine = (SIGNATURES.c.handle == handle) & (SIGNATURES.c.writer == self.writer)
+        if not connection.execute(update(SIGNATURES).where(mine).values(last_signed_at=at)).rowcount:
+            row = {"handle": handle, "writer": self.writer, "last_signed_at": at}
+            connection.execute(insert(SIGNATURES).values(row))
+
+    def _read_version(self) -> None:
+        asked_at = SYSTEM_CLOCK.monotonic()
+        with self._transaction() as connection:
+            self._version = connection.execute(select(CATALOG.c.version)).scalar_one()
+        self._version_at = asked_at
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[Connection]:
         try:
-            with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
+            with self._database.engine.connect().execution_options(writes=writes) as connection, connection.begin():
                 yield connection
         except IntegrityError as error:
-            raise _conflict() from error
+            raise conflict() from error
         except SQLAlchemyError as error:
-            message = "the database cannot be read or written"
-            raise UnavailableError(Reason.CATALOG_UNAVAILABLE, message, detail=type(error).__name__) from error
+            raise unavailable(error) from error
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+def _database(url: str) -> Database:
+    parsed = make_url(url)
+    if parsed.drivername in POSTGRESQL:
+        from sealwright.keys.catalogs.postgresql import PostgresqlDatabase  # its driver is an extra
 
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions of its own
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        return PostgresqlDatabase(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        from sealwright.keys.catalogs.sqlite import SqliteDatabase
 
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        # A writer takes the lock before it reads: a transaction that began never fails half way.
-        writes = connection.get_execution_options().get("writes", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+        return SqliteDatabase(parsed)
+    raise ValueError("neither sqlite nor postgresql")
 
 
-def _order(change: Change) -> int:
-    if not isinstance(change, Insert | Replace):
-        return 0
-    return {KeyState.STANDBY: 3, KeyState.ACTIVE: 2}.get(change.record.state, 1)
-
-
-def _apply(connection: Connection, change: Change) -> None:
-    if isinstance(change, Put | Remove):
-        _write(connection, change)
-        return
-    row = row_of_record(change.record)
-    if isinstance(change, Insert):
-        connection.execute(insert(KEYS).values(row))
-        return
-    expected = (KEYS.c.handle == row["handle"]) & (KEYS.c.generation == change.record.generation - 1)
-    _check_one(connection.execute(update(KEYS).where(expected).values(row)))
-
-
-def _write(connection: Connection, change: Put | Remove) -> None:
-    row = row_of_document(change.document)
-    of_it = (DOCUMENTS.c.kind == row["kind"]) & (DOCUMENTS.c.name == row["name"])
-    if isinstance(change, Remove):
-        _check_one(connection.execute(delete(DOCUMENTS).where(of_it, DOCUMENTS.c.generation == row["generation"])))
-    elif row["generation"] == 1:
-        connection.execute(insert(DOCUMENTS).values(row))
-    else:
-        before = DOCUMENTS.c.generation == row["generation"] - 1
-        _check_one(connection.execute(update(DOCUMENTS).where(of_it, before).values(row)))
-
-
-def _append(connection: Connection, writer: str, entry: AuditEntry) -> None:
-    chain = select(AUDIT.c.sequence, AUDIT.c.digest).where(AUDIT.c.writer == writer)
-    head = connection.execute(chain.order_by(AUDIT.c.sequence.desc()).limit(1)).one_or_none()
-    sequence, previous = (head.sequence, head.digest) if head else (0, GENESIS)
-    connection.execute(insert(AUDIT).values(row_of_entry(chained(entry, writer, sequence + 1, previous))))
-
-
-def _check_one(result: Any) -> None:
-    if result.rowcount != 1:
-        raise _conflict()
-
-
-def _conflict() -> RefusedError:
-    return RefusedError(Reason.CATALOG_CONFLICT, "somebody else changed this key first: look again, then repeat")
+def _unopened(url: str, error: Exception) -> SealwrightError:
+    detail = type(error).__name__
+    if url.startswith(POSTGRESQL) and isinstance(error, OperationalError):
+        message = "the database server does not answer, or refuses us: check SEALWRIGHT_DATABASE_URL, then try again"
+        return UnavailableError(Reason.CATALOG_UNAVAILABLE, message, detail=detail)
+    return ConfigurationError(
+        Reason.SETTINGS_DATABASE,
+        "the database cannot be opened: check that it is the right one and can be written, or restore it from a backup",
+        detail=detail,
+    )

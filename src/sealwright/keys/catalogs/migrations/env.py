@@ -1,7 +1,6 @@
-"""Runs the migrations on the connection that sql_schema hands over."""
+"""Runs the migrations on the connection that sql_schema hands over, in its transaction."""
 
 from alembic import context
 
-with context.config.attributes["connection"].begin():
-    context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+context.run_migrations()
