@@ -6,6 +6,8 @@ import ctypes
 
 from pkcs11 import PKCS11Error
 
+from sealwright.errors import BackendError, Reason
+
 OK = 0x000
 USER_ALREADY_LOGGED_IN = 0x100
 ALREADY_INITIALIZED = 0x191
@@ -25,18 +27,20 @@ class _InitializeArguments(ctypes.Structure):
 
 
 class Functions:
-    """Each answers with a CK_RV. Raises PKCS11Error for a file that is no PKCS#11 module."""
+    """Each answers with a CK_RV. Raises PKCS11Error for a file that is no PKCS#11 module.
+
+    BackendError ``backend.unsupported`` for one that gives every caller a state of its own, as the p11-kit proxy
+    does: what is initialised and logged in here would be unknown to python-pkcs11.
+    """
 
     def __init__(self, path: str) -> None:
-        listed = ctypes.POINTER(_FunctionList)()
-        try:
-            # The same library that python-pkcs11 loads: dlopen answers twice with one handle.
-            answer = ctypes.CDLL(path).C_GetFunctionList(ctypes.byref(listed))
-        except (OSError, AttributeError) as error:
-            raise PKCS11Error(f"this is no PKCS#11 module: {error}") from error
-        if answer != OK or not listed:
-            raise PKCS11Error(f"C_GetFunctionList: {answer:#x}")
-        places = listed.contents.functions
+        listed, again = _function_list(path), _function_list(path)
+        if ctypes.addressof(listed) != ctypes.addressof(again):
+            raise BackendError(
+                Reason.BACKEND_UNSUPPORTED,
+                "module-path names a p11-kit proxy or client: name the PKCS#11 module of the HSM's vendor itself",
+            )
+        places = listed.functions
         one = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)
         self._initialize, self._finalize = one(places[_INITIALIZE]), one(places[_FINALIZE])
         self._login = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong)(
@@ -52,3 +56,15 @@ class Functions:
 
     def log_in(self, session: int, pin: bytes) -> int:
         return int(self._login(session, _USER, pin, len(pin)))
+
+
+def _function_list(path: str) -> _FunctionList:
+    listed = ctypes.POINTER(_FunctionList)()
+    try:
+        # The same library that python-pkcs11 loads: dlopen answers twice with one handle.
+        answer = ctypes.CDLL(path).C_GetFunctionList(ctypes.byref(listed))
+    except (OSError, AttributeError) as error:
+        raise PKCS11Error(f"this is no PKCS#11 module: {error}") from error
+    if answer != OK or not listed:
+        raise PKCS11Error(f"C_GetFunctionList: {answer:#x}")
+    return listed.contents

@@ -113,15 +113,15 @@ def make(session: Any, handle: str, algorithm: str, rsa_bits: int) -> KeyPair:
 
 
 def rename(one: Any, handle: str, algorithm: str) -> None:
-    """The label last: it is what the handle is found by. What cannot be changed is copied under the new name."""
+    """The label last: it is what the handle is found by. BackendError ``backend.unsupported`` if it is fixed."""
     if one[Attribute.LABEL] == handle:
         return
-    names = {Attribute.ID: identifier(handle, algorithm), Attribute.LABEL: handle}
     try:
-        for attribute, value in names.items():
-            one[attribute] = value
-    except PKCS11Error:
-        one.copy(names)
+        one[Attribute.ID] = identifier(handle, algorithm)
+        one[Attribute.LABEL] = handle
+    except PKCS11Error as error:
+        message = "the token does not allow the key's id and label to be changed, so it cannot be adopted"
+        raise BackendError(Reason.BACKEND_UNSUPPORTED, message, detail=type(error).__name__) from error
 
 
 def public_jwk(public: Any, algorithm: str) -> PublicJWK:

@@ -17,6 +17,10 @@ from sealwright.keys.backends.pkcs11 import functions
 from sealwright.keys.backends.pkcs11.functions import Functions
 
 RENEWAL_INTERVAL_S = 1.0
+_PIN_REFUSED = (
+    "the PIN in the file of pin-source was refused {}: put the right one into the file, which is read again at the "
+    "next call, or let the token's security officer unlock it"
+)
 _modules: dict[tuple[int, str], Module] = {}
 
 
@@ -24,6 +28,10 @@ def module_of_this_process(path: str) -> Module:
     """After a fork the child gets one of its own: sessions, locks and logins of the parent mean nothing in it."""
     key = os.getpid(), path
     return _modules.get(key) or _modules.setdefault(key, Module(path))
+
+
+class PinRefusedError(BackendError):
+    """The token has just refused the PIN."""
 
 
 class Module:
@@ -38,6 +46,7 @@ class Module:
         self._path = path
         self._functions: Functions | None = None
         self._library: Any = None
+        self._held = False  # initialised by us, and not finalised yet
         self._keepers: dict[str, Any] = {}  # by token: the open session that keeps the process logged in
         self._refused: dict[str, bytes] = {}  # by token: the digest of the PIN that it refused
         self._logging_in = threading.Lock()
@@ -110,7 +119,7 @@ class Module:
     def _start(self) -> None:
         self._functions = self._functions or Functions(self._path)
         answer = self._functions.initialize()
-        if answer == functions.ALREADY_INITIALIZED and self._inherited():
+        if answer == functions.ALREADY_INITIALIZED and (self._held or self._forked()):
             self._functions.finalize()
             answer = self._functions.initialize()
         if answer == functions.ALREADY_INITIALIZED:
@@ -120,13 +129,16 @@ class Module:
             )
         if answer != functions.OK:
             raise PKCS11Error(f"C_Initialize: {answer:#x}")
+        self._held = True
         # Without __init__, which calls C_Initialize(NULL): the promise that no second thread will ever call.
         library: Any = _pkcs11.lib
         self._library = library.__new__(library, self._path)
 
-    def _inherited(self) -> bool:
-        """Initialised by us: before a fork, or before a C_Finalize that failed."""
-        return self.generation > 0 or any(path == self._path and pid != os.getpid() for pid, path in list(_modules))
+    def _forked(self) -> bool:
+        """A parent process held it, so that a module which does not notice forks is initialised in this one too."""
+        return any(
+            one._held for (pid, path), one in list(_modules.items()) if path == self._path and pid != os.getpid()
+        )
 
     def _stop(self, wait_s: float) -> None:
         self._renewing = True
@@ -136,7 +148,7 @@ class Module:
                 self._keepers.clear()
                 self.generation += 1
                 if self._functions is not None:
-                    self._functions.finalize()
+                    self._held = self._functions.finalize() != functions.OK
         finally:
             self._renewing = False
             self._changed.notify_all()
@@ -160,19 +172,11 @@ class Module:
         pin = read_pin().encode()
         digest = hashlib.sha256(pin).digest()
         if self._refused.get(label) == digest:
-            raise _pin_refused("was refused before and is not sent again")
+            raise BackendError(Reason.BACKEND_FAILED, _PIN_REFUSED.format("before, and is not sent again"))
         answer = self._functions.log_in(session.handle, pin)
         if answer in functions.PIN_REFUSED:
             self._refused[label] = digest
-            raise _pin_refused(f"was refused (CKR {answer:#x})")
+            raise PinRefusedError(Reason.BACKEND_FAILED, _PIN_REFUSED.format(f"by the token (CKR {answer:#x})"))
         if answer not in (functions.OK, functions.USER_ALREADY_LOGGED_IN):
             raise PKCS11Error(f"C_Login: {answer:#x}")
         return answer == functions.OK
-
-
-def _pin_refused(what: str) -> BackendError:
-    return BackendError(
-        Reason.BACKEND_FAILED,
-        f"the PIN in the file of pin-source {what}: put the right one there, or let the token's security officer "
-        "unlock it. The file is read again at the next call",
-    )

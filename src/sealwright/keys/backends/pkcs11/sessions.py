@@ -13,7 +13,7 @@ import pkcs11
 from pkcs11 import PKCS11Error
 
 from sealwright.errors import BackendError, ConfigurationError, Reason
-from sealwright.keys.backends.pkcs11.module import Module, module_of_this_process
+from sealwright.keys.backends.pkcs11.module import Module, PinRefusedError, module_of_this_process
 
 # What is wrong with one call; everything else may be the connection, and is worth opening the module anew.
 _UNSUPPORTED = (
@@ -150,6 +150,9 @@ class SessionPool:
         generation = self._module.generation
         try:
             yield
+        except PinRefusedError:  # SoftHSM sees a PIN that was changed elsewhere only after this
+            self._module.renew(generation, self._address.wait_s)
+            raise
         except ConfigurationError as error:  # the PIN file is gone since the start
             raise BackendError(Reason.BACKEND_FAILED, error.message, detail=error.detail) from error
         except _UNSUPPORTED as error:
