@@ -47,6 +47,25 @@ if child == 0:
 print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 print("parent", public.verify(backend.sign(handle, b"after").value, b"after"))
 """
+BUSY_FORK = """
+import threading
+holds, done = threading.Event(), threading.Event()
+def hold():
+    with backend._pool().session(), backend._pool()._module.writing:
+        holds.set()
+        done.wait()
+holder = threading.Thread(target=hold)
+holder.start()
+holds.wait()
+child_of_busy_parent = os.fork()
+if child_of_busy_parent == 0:
+    backend.generate(handle, "ES256")
+    backend.sign(handle, b"in the child")
+    os._exit(0)
+print("child", os.waitstatus_to_exitcode(os.waitpid(child_of_busy_parent, 0)[1]))
+done.set()
+holder.join()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +93,11 @@ def refused(reason: str, call: Any, *arguments: Any) -> sw.BackendError:
 
 def signs(backend: Any, handle: str, public: Any) -> bool:
     return bool(public.verify(backend.sign(handle, b"data").value, b"data"))
+
+
+def generation(backend: Any) -> int:
+    """It grows when the module is opened anew, which every backend on it would feel."""
+    return int(backend._pool()._module.generation)
 
 
 def eventually(call: Any, *arguments: Any) -> Any:
@@ -125,6 +149,10 @@ def test_a_backend_that_was_used_before_a_fork_works_in_the_child_and_in_the_par
     assert elsewhere(token, FORK) == "child 0\nparent True\n"
 
 
+def test_no_lock_that_a_thread_of_the_parent_holds_stops_the_child(token: softhsm.Token) -> None:
+    assert elsewhere(token, FORK + BUSY_FORK, sessions=1, wait_s=2).endswith("True\nchild 0\n")
+
+
 def test_a_module_that_another_library_holds_open_is_not_shared_with_it(token: softhsm.Token) -> None:
     code = f"""
 import pkcs11, sealwright
@@ -144,8 +172,11 @@ def test_closing_one_of_two_backends_on_a_token_does_not_log_out_the_other(
     public = backend.generate(handle, "ES256")
     second = open_backend("hsm", token.uri())
     assert signs(second, handle, public)
+    before = generation(backend)
     second.close()
     assert signs(backend, handle, public)
+    assert generation(backend) == before
+    assert signs(second, handle, public)
     backend.close()
     assert signs(second, handle, public)
     second.close()
@@ -245,9 +276,11 @@ def test_a_key_that_another_process_destroyed_is_missing_though_its_object_was_k
 ) -> None:
     backend.generate(handle, "ES256")
     backend.sign(handle, b"data")
+    before = generation(backend)
     elsewhere(token, f"backend.destroy({handle!r})")
     refused("backend.key_missing", backend.sign, handle, b"data")
     assert backend.find(handle) is None
+    assert generation(backend) == before
 
 
 def test_a_key_that_another_process_made_anew_signs_though_another_object_was_known(
