@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import subprocess
 import sys
@@ -52,14 +53,16 @@ def objects(session: Any, label: str, *classes: ObjectClass) -> list[Any]:
     return [one for some in found for one in some]
 
 
-def foreign_pair(session: Any, label: str, kind: KeyType = KeyType.EC, **changes: bool) -> Any:
+def foreign_pair(
+    session: Any, label: str, kind: KeyType = KeyType.EC, *, identifier: bytes | None = None, **changes: bool
+) -> Any:
     """A key pair as an operator's own tool makes it, with an id of its own."""
     changed = {Attribute[name.upper()]: value for name, value in changes.items()}
     return session.generate_keypair(
         kind,
         2048 if kind == KeyType.RSA else None,
         label=label,
-        id=label.encode(),
+        id=identifier or label.encode(),
         store=True,
         capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
         public_template=changed | ({} if kind == KeyType.RSA else {Attribute.EC_PARAMS: P256}),
@@ -192,6 +195,15 @@ def test_a_disabled_key_is_switched_off_at_the_token_for_everyone(
         assert signs(second, handle, public)
 
 
+def test_a_key_that_the_token_does_not_let_be_switched_off_goes_on_signing(
+    backend: Any, token: softhsm.Token, handle: str
+) -> None:
+    with softhsm.raw_session(token) as session:
+        foreign_pair(session, handle, identifier=bytes.fromhex(handle) + b":ES256", modifiable=False)
+    backend.disable(handle)
+    assert signs(backend, handle, backend.find(handle))
+
+
 def test_destroying_removes_both_halves(backend: Any, token: softhsm.Token, handle: str) -> None:
     backend.generate(handle, "ES256")
     backend.destroy(handle)
@@ -284,3 +296,20 @@ def test_a_file_that_is_no_module_fails_with_a_reason(token: softhsm.Token, hand
     (tmp_path / "module.so").write_bytes(b"no library")
     with contextlib.closing(open_backend("hsm", token.uri(module_path=tmp_path / "module.so"))) as backend:
         refused("backend.failed", backend.find, handle)
+
+
+def test_the_walk_through_on_its_page_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "backends" / "pkcs11.md").read_text("utf-8")
+    script = page.split("```sh\n")[1].split("```")[0].replace(softhsm.MODULES[0], softhsm.module())
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-eu", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("signed: True - keys: 1\n")

@@ -143,8 +143,10 @@ class Pkcs11Backend:
         def switch(session: OpenSession) -> None:
             found = key_pairs.pair(session.raw, handle)
             if found is not None and found.private[Attribute.SIGN] != on:
-                with contextlib.suppress(PKCS11Error):
+                try:
                     found.private[Attribute.SIGN] = on
+                except PKCS11Error:  # not allowed by this token, which is no error if it is still there
+                    session.confirm()
 
         self._changing(switch)
 
