@@ -32,7 +32,7 @@ def token() -> softhsm.Token:
 
 @pytest.fixture
 def backend(token: softhsm.Token) -> Iterator[Any]:
-    with contextlib.closing(open_backend("hsm", token.uri())) as opened:
+    with contextlib.closing(open_backend("hsm", token.uri(wait_s=60))) as opened:
         yield opened
 
 
@@ -171,7 +171,7 @@ def test_one_handle_that_many_threads_and_two_backends_ask_for_is_one_key(
     backend: Any, token: softhsm.Token, handle: str
 ) -> None:
     made: list[Any] = []
-    with contextlib.closing(open_backend("hsm", token.uri())) as second:
+    with contextlib.closing(open_backend("hsm", token.uri(wait_s=60))) as second:
         asked = [backend, second] * 4
         threads = [threading.Thread(target=lambda one=one: made.append(one.generate(handle, "ES256"))) for one in asked]
         for thread in threads:
