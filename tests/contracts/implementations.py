@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ministack
+import openbao
+import softhsm
 from fake_azure_key_vault import FakeAzureKeyVault
 from fake_gcp_kms import FakeGcpKms
 from postgresql import shared_cluster
@@ -28,7 +32,7 @@ Opened = contextlib.AbstractContextManager[KeyBackend]
 
 
 def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
-    """A backend that needs no server."""
+    """A backend that is all there, or whose server goes on for the other tests."""
 
     @contextlib.contextmanager
     def opened(folder: Path) -> Iterator[KeyBackend]:
@@ -36,6 +40,24 @@ def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
             yield backend
 
     return opened
+
+
+def local(folder: Path) -> LocalBackend:
+    return LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))
+
+
+def on_softhsm(_: Path) -> KeyBackend:
+    return open_backend("pkcs11", softhsm.new_token().uri())
+
+
+def on_aws(_: Path) -> KeyBackend:
+    return open_backend("awskms", ministack.backend_uri(ministack.shared().url))
+
+
+def on_openbao(folder: Path) -> KeyBackend:
+    token_file = folder / f"token-{secrets.token_hex(4)}"
+    token_file.write_text(openbao.shared().token(openbao.documented_policy()), "utf-8")
+    return open_backend("vault", openbao.backend_uri(openbao.shared().url, token_file))
 
 
 @contextlib.contextmanager
@@ -55,8 +77,11 @@ def azurekv(folder: Path) -> Iterator[KeyBackend]:
 # By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
 BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
-    "local": opening(lambda folder: LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))),
-    "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32)), None)),
+    "local": opening(local),
+    "observed": opening(lambda folder: ObservedBackend(local(folder), None)),
+    "pkcs11": opening(on_softhsm),
+    "awskms": opening(on_aws),
+    "vault": opening(on_openbao),
     "gcpkms": gcpkms,
     "azurekv": azurekv,
 }

@@ -19,6 +19,24 @@ def _memory(_: BackendUri) -> KeyBackend:
     return MemoryBackend()
 
 
+def _pkcs11(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.pkcs11.backend import Pkcs11Backend
+
+    return Pkcs11Backend.open(uri)
+
+
+def _awskms(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.aws_kms.backend import AwsKmsBackend
+
+    return AwsKmsBackend.from_uri(uri)
+
+
+def _vault(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.vault_transit.backend import VaultTransitBackend
+
+    return VaultTransitBackend.from_uri(uri)
+
+
 def _gcp_kms(uri: BackendUri) -> KeyBackend:
     from sealwright.keys.backends.gcp_kms.backend import GcpKmsBackend
 
@@ -33,7 +51,14 @@ def _azure_key_vault(uri: BackendUri) -> KeyBackend:
 
 # Not "local", which needs the data folder and its key-encryption key: open_local.
 SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType(
-    {"memory": _memory, "gcpkms": _gcp_kms, "azurekv": _azure_key_vault}
+    {
+        "memory": _memory,
+        "pkcs11": _pkcs11,
+        "awskms": _awskms,
+        "vault": _vault,
+        "gcpkms": _gcp_kms,
+        "azurekv": _azure_key_vault,
+    }
 )
 LOCAL = "local"
 
