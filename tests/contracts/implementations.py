@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import ministack
+import openbao
 
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.backends.local import LocalBackend
@@ -13,6 +17,7 @@ from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.observed_backend import ObservedBackend
+from sealwright.wiring.key_backends import open_backend
 
 Opened = contextlib.AbstractContextManager[KeyBackend]
 
@@ -28,11 +33,23 @@ def opening(make: Callable[[Path], KeyBackend]) -> Callable[[Path], Opened]:
     return opened
 
 
+def on_aws(_: Path) -> KeyBackend:
+    return open_backend("awskms", ministack.backend_uri(ministack.shared().url))
+
+
+def on_openbao(folder: Path) -> KeyBackend:
+    token_file = folder / f"token-{secrets.token_hex(4)}"
+    token_file.write_text(openbao.shared().token(openbao.documented_policy()), "utf-8")
+    return open_backend("vault", openbao.backend_uri(openbao.shared().url, token_file))
+
+
 # By the scheme of its URI, each on its real component: a function from a folder to a backend for one test.
 BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "memory": opening(lambda _: MemoryBackend()),
     "local": opening(lambda folder: LocalBackend(folder / "keys", b"k" * 32)),
     "observed": opening(lambda folder: ObservedBackend(LocalBackend(folder / "keys", b"k" * 32), None)),
+    "awskms": opening(on_aws),
+    "vault": opening(on_openbao),
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

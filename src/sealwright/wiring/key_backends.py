@@ -18,8 +18,22 @@ def _memory(_: BackendUri) -> KeyBackend:
     return MemoryBackend()
 
 
+def _awskms(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.aws_kms.backend import AwsKmsBackend
+
+    return AwsKmsBackend.from_uri(uri)
+
+
+def _vault(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.vault_transit.backend import VaultTransitBackend
+
+    return VaultTransitBackend.from_uri(uri)
+
+
 # Not "local", which needs the data folder and its key-encryption key: open_local.
-SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType({"memory": _memory})
+SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType(
+    {"memory": _memory, "awskms": _awskms, "vault": _vault}
+)
 LOCAL = "local"
 
 
