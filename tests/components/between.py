@@ -13,16 +13,20 @@ Answer = tuple[int, bytes]
 
 
 class Between:
-    """``answers`` are given first, one for each request; ``edit`` may change an answer of the server."""
+    """``answers`` are given first, one for each request. The next answer of an operation in ``lost`` is lost on its
+    way back. ``edit`` may change an answer of the server, and ``path`` where a request goes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, port: int = 0) -> None:
         self.seen: list[str] = []
         self.answers: list[Answer] = []
-        self.edit: Callable[[str, bytes, bytes], bytes] = lambda _operation, _asked, answer: answer
+        self.lost: set[str] = set()
+        self.edit: Callable[[str, bytes, Answer], Answer] = lambda _operation, _asked, answer: answer
+        self.path: Callable[[str], str] = lambda path: path
         self._upstream = urlsplit(url).netloc
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -41,9 +45,15 @@ class Between:
             return self.answers.pop(0)
         connection = http.client.HTTPConnection(self._upstream, timeout=10)
         try:
-            connection.request(method, path, body, {name: value for name, value in headers.items() if name != "Host"})
+            connection.request(
+                method, self.path(path), body, {name: value for name, value in headers.items() if name != "Host"}
+            )
             answer = connection.getresponse()
-            return answer.status, self.edit(operation, body, answer.read())
+            given = answer.status, answer.read()
+            if operation in self.lost:
+                self.lost.remove(operation)
+                return 500, b""
+            return self.edit(operation, body, given)
         finally:
             connection.close()
 
@@ -51,7 +61,7 @@ class Between:
         between = self
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+            protocol_version = "HTTP/1.0"  # one request for each connection: stopping the server ends them all
             wbufsize = 65_536
             disable_nagle_algorithm = True
 
@@ -60,6 +70,8 @@ class Between:
                 status, answer = between.pass_on(self.command, self.path, self.headers, body)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
+                if 300 <= status < 400:
+                    self.send_header("Location", between.url + "/elsewhere")
                 self.end_headers()
                 self.wfile.write(answer)
                 self.wfile.flush()

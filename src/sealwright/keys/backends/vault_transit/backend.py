@@ -69,7 +69,7 @@ class VaultTransitBackend:
             answer = self._vault.ask("POST", path, **body)
         except BackendError as failure:
             raise self._explained(key, failure) from failure.__cause__
-        return BackendSignature(rows.signature(answer), answer.get("request_id"))
+        return BackendSignature(rows.signature(answer.data), answer.request_id)
 
     def disable(self, handle: str) -> None:
         """Soft-deletes the key in OpenBao. HashiCorp Vault has no switch: there it goes on signing."""
@@ -125,7 +125,7 @@ class VaultTransitBackend:
 
     def _read(self, target: str) -> dict[str, Any] | None:
         answer = self._vault.existing("GET", f"keys/{target}")
-        return answer["data"] if answer else None
+        return None if answer is None else answer.data
 
     def _explained(self, key: _Key, failure: BackendError) -> BackendError:
         """Vault has one status for many mishaps of a signature; the key itself tells what the matter is."""
@@ -171,7 +171,7 @@ class VaultTransitBackend:
     def _page(self, after: str, limit: int) -> list[str]:
         """Names of transit keys in order. HashiCorp Vault overlooks both parameters and answers with all of them."""
         answer = self._vault.existing("LIST", f"keys?after={after}&limit={limit}")
-        return sorted(answer["data"]["keys"]) if answer else []
+        return [] if answer is None else rows.names(answer.data)
 
 
 def _place(uri: BackendUri) -> Place:

@@ -39,6 +39,15 @@ class Place:
     read_token: Callable[[], str] = field(default=str, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Vault sends back, all of it empty where it has nothing to say."""
+
+    data: dict[str, Any]
+    request_id: str | None
+    errors: Any
+
+
 class Connection:
     """Paths are below the mount of the transit engine."""
 
@@ -48,10 +57,10 @@ class Connection:
         self._token = place.read_token()
         self._pool = self._new_pool()
 
-    def ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        """What Vault answers, {} for nothing. Raises BackendError; its detail is the HTTP status or a class name."""
+    def ask(self, method: str, path: str, **body: Any) -> Answer:
+        """Raises BackendError; its detail is the HTTP status or the class of the error."""
 
-        def once() -> dict[str, Any] | BackendError:
+        def once() -> Answer | BackendError:
             try:
                 status, answer = self._send(method, path, json.dumps(body).encode() if body else None)
             except (HTTPError, ValueError) as error:
@@ -68,7 +77,7 @@ class Connection:
             raise answer
         return answer
 
-    def existing(self, method: str, path: str, **body: Any) -> dict[str, Any] | None:
+    def existing(self, method: str, path: str, **body: Any) -> Answer | None:
         """As ``ask``, and None for what is not there."""
         try:
             return self.ask(method, path, **body)
@@ -82,14 +91,14 @@ class Connection:
         self._pool.close()
         self._pool = self._new_pool()
 
-    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, Answer]:
         used = self._token
         status, answer = self._send_with(used, method, path, body)
         if status == 403 and (token := self._renewed()) != used:
             status, answer = self._send_with(token, method, path, body)
         return status, answer
 
-    def _send_with(self, token: str, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
+    def _send_with(self, token: str, method: str, path: str, body: bytes | None) -> tuple[int, Answer]:
         headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
         if self._place.namespace is not None:
             headers["X-Vault-Namespace"] = self._place.namespace
@@ -110,7 +119,7 @@ class Connection:
                 raise ValueError("the answer is too large")
         finally:
             response.release_conn()
-        return response.status, _parsed(data) if response.status < 300 or response.status == 404 else {}
+        return response.status, _parsed(data if response.status < 300 or response.status == 404 else b"")
 
     def _renewed(self) -> str:
         """An agent writes a new token into the file before the old one ends."""
@@ -130,16 +139,18 @@ class Connection:
         return urllib3.HTTPConnectionPool(self._place.host, self._place.port, **shared)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    answer = json.loads(data) if data else {}
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is not an object")
-    return answer
+def _parsed(text: bytes) -> Answer:
+    """Raises ValueError."""
+    answer = json.loads(text) if text else {}
+    data = answer.get("data") or {} if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        raise ValueError("the answer is not one of Vault's")
+    return Answer(data, answer.get("request_id"), answer.get("errors"))
 
 
-def _reason(status: int, answer: dict[str, Any]) -> Reason:
+def _reason(status: int, answer: Answer) -> Reason:
     # Vault has no words for what is not there; it has some for a path or mount that does not exist.
-    if status == 404 and answer.get("errors"):
+    if status == 404 and answer.errors:
         return Reason.BACKEND_FAILED
     return _REASONS.get(status, Reason.BACKEND_FAILED)
 

@@ -37,10 +37,10 @@ def sign_request(target: str, algorithm: str, signing_input: bytes) -> tuple[str
     return f"sign/{target}/sha2-{hash_name[3:]}", {**body, "key_version": _VERSION, **_PARAMETERS[algorithm[:2]]}
 
 
-def signature(answer: dict[str, Any]) -> bytes:
+def signature(data: dict[str, Any]) -> bytes:
     """The bytes in ``vault:v1:<base64 or base64url>``. Raises BackendError ``backend.wrong_signature``."""
     try:
-        product, version, text = answer["data"]["signature"].split(":")
+        product, version, text = data["signature"].split(":")
         if (product, version) == ("vault", f"v{_VERSION}"):
             text = text.replace("-", "+").replace("_", "/")
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -58,6 +58,14 @@ def public_key(found: dict[str, Any], algorithm: str) -> PublicJWK:
         message = "the first version of this transit key is not there any more"
         raise BackendError(Reason.BACKEND_FAILED, message, detail=type(error).__name__) from error
     return signature_forms.public_key(spki, algorithm)
+
+
+def names(data: dict[str, Any]) -> list[str]:
+    """From a listing, in order. Raises BackendError ``backend.failed``."""
+    listed = data.get("keys")
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise BackendError(Reason.BACKEND_FAILED, "Vault's answer is no list of keys")
+    return sorted(listed)
 
 
 def fits(found: dict[str, Any], algorithm: str) -> bool:
