@@ -150,11 +150,10 @@ class VaultTransitBackend:
 
     def _delete(self, target: str) -> None:
         try:
-            if self._read(target) is not None:
-                self._vault.ask("POST", f"keys/{target}/config", deletion_allowed=True)
-                self._vault.ask("DELETE", f"keys/{target}")
+            self._vault.ask("POST", f"keys/{target}/config", deletion_allowed=True)
+            self._vault.ask("DELETE", f"keys/{target}")
         except BackendError:
-            if self._read(target) is not None:  # else somebody else was faster
+            if self._read(target) is not None:  # else it was gone already, or somebody else was faster
                 raise
 
     def _located(self, handle: str) -> KeyName | None:
@@ -189,10 +188,10 @@ def _place(uri: BackendUri) -> Place:
         uri.port or 8200,
         mount,
         tls == "on",
+        lambda: _printable(uri.secret("token-source")),
         ca_file,
         uri.options.get("namespace"),
         timeout_s,
-        lambda: _printable(uri.secret("token-source")),
     )
 
 

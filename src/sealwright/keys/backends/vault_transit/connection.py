@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
@@ -33,10 +33,10 @@ class Place:
     port: int
     mount: str
     tls: bool
+    read_token: Callable[[], str]
     ca_file: str | None = None
     namespace: str | None = None
     timeout_s: float = 5.0
-    read_token: Callable[[], str] = field(default=str, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
