@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -60,7 +61,12 @@ def backend_uri(url: str, token_file: Path) -> str:
 
 def documented_policy() -> str:
     """The one that docs/backends/vault.md tells users to write."""
-    return DOCUMENT.read_text("utf-8").partition("```hcl\n")[2].partition("```")[0]
+    return documented_policies()[0]
+
+
+def documented_policies() -> list[str]:
+    """The policy, and what is added to it for a key that is adopted."""
+    return re.findall(r"```hcl\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
 
 
 @functools.cache

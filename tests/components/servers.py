@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import socket
 import subprocess
@@ -27,6 +28,17 @@ def program(name: str) -> list[str]:
     if not (BIN / name).exists():
         pytest.skip(f"NO {name.upper()}: scripts/system-tools.sh installs it below .tools/servers")
     return [str(BIN / "python"), str(BIN / name)]
+
+
+def waiting_connections(silent: socket.socket) -> int:
+    """How many connections came: a call that waits for longer than it was told to is not tried three times."""
+    silent.setblocking(False)
+    for count in itertools.count():
+        try:
+            silent.accept()[0].close()
+        except BlockingIOError:
+            return count
+    raise AssertionError
 
 
 class Server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import secrets
@@ -20,6 +19,7 @@ from between import Answer, Between
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from servers import waiting_connections
 
 import sealwright as sw
 from sealwright.keys.backend_uri import BackendUri
@@ -231,23 +231,12 @@ def test_an_outage_is_a_backend_error_and_ends_when_the_server_is_back(handle: s
     backend.close()
 
 
-def waiting(silent: socket.socket) -> int:
-    """How many connections came: a call that waits for longer than it was told to is not tried three times."""
-    silent.setblocking(False)
-    for count in itertools.count():
-        try:
-            silent.accept()[0].close()
-        except BlockingIOError:
-            return count
-    raise AssertionError
-
-
 def test_a_server_that_never_answers_is_given_up(handle: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = ministack.backend_uri(f"http://127.0.0.1:{silent.getsockname()[1]}").replace("timeout=5", "timeout=0.2")
         backend = AwsKmsBackend.from_uri(BackendUri.parse(uri), QUICK)
         assert failing("backend.failed", lambda: backend.find(handle)).detail == "ReadTimeoutError"
-        assert waiting(silent) == 3
+        assert waiting_connections(silent) == 3
         backend.close()
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from openbao import OpenBao
+from servers import waiting_connections
 
 import sealwright as sw
 from sealwright.keys.backend_uri import BackendUri
@@ -197,24 +198,13 @@ def test_an_outage_is_a_backend_error_and_ends_when_the_server_is_back(
     backend.close()
 
 
-def waiting(silent: socket.socket) -> int:
-    """How many connections came: a call that waits for longer than it was told to is not tried three times."""
-    silent.setblocking(False)
-    for count in itertools.count():
-        try:
-            silent.accept()[0].close()
-        except BlockingIOError:
-            return count
-    raise AssertionError
-
-
 def test_a_server_that_never_answers_is_given_up(token_file: Path, handle: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         uri = openbao.backend_uri(url, token_file).replace("timeout=5", "timeout=0.2")
         backend = VaultTransitBackend.from_uri(BackendUri.parse(uri), QUICK)
         assert failing("backend.failed", lambda: backend.find(handle)).detail == "ReadTimeoutError"
-        assert waiting(silent) == 3
+        assert waiting_connections(silent) == 3
         backend.close()
 
 
@@ -291,6 +281,23 @@ def test_the_documented_policy_allows_nothing_with_other_keys(bao: OpenBao, toke
     ):
         with pytest.raises(OSError, match="403"):
             bao.ask(method, path, body, token)
+    backend.close()
+
+
+def test_the_documented_policy_for_an_adopted_key_is_enough_for_its_whole_life(
+    bao: OpenBao, token_file: Path, handle: str
+) -> None:
+    theirs = f"theirs-{handle}"
+    bao.ask("POST", f"transit/keys/{theirs}", {"type": "ecdsa-p384"})
+    token_file.write_text(bao.token("".join(openbao.documented_policies()).replace("orders", theirs)), "utf-8")
+    backend = opened(bao.url, token_file)
+    public = backend.adopt(handle, theirs, "ES384")
+    backend.disable(handle)
+    failing("backend.key_disabled", lambda: backend.sign(handle, b"data"))
+    backend.enable(handle)
+    assert public.verify(backend.sign(handle, b"data").value, b"data")
+    backend.destroy(handle)
+    assert backend.find(handle) is None
     backend.close()
 
 
@@ -409,16 +416,24 @@ def test_listings_of_any_length_are_read(
     for name in ("zebra", "sealwright-", "sealwright-x-none"):
         bao.ask("POST", f"transit/keys/{name.rstrip('-')}", {"type": "ecdsa-p256"})
     if listing == "all at once":  # as HashiCorp Vault does
-        between.path = lambda path: path.partition("?")[0] if len(between.seen) < 100 else "/endless"
+        between.path = lambda path: path.partition("?")[0]
     made = {secrets.token_hex(16) for _ in range(5)}
     for one in made:
         backend.generate(one, "ES256")
     found = set(backend.handles())
     assert made <= found
     assert all(len(one) == 32 for one in found)
-    monkeypatch.setattr(module, "_PAGE_NAMES", len(bao.ask("LIST", "transit/keys")["data"]["keys"]))
-    assert set(backend.handles()) == found
     assert all(backend.find(one) is not None for one in made)
+
+
+def test_a_listing_without_pages_that_is_as_long_as_a_page_is_read_once_more(
+    backend: VaultTransitBackend, between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAGE_NAMES", 1)
+    only = b'{"data": {"keys": ["sealwright-%s-es256"]}}' % (b"ab" * 16)
+    between.answers = [(200, only)] * 5
+    assert backend.handles() == {"ab" * 16}
+    assert len(between.seen) == 2
 
 
 def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Path, token_file: Path, handle: str) -> None:
