@@ -30,6 +30,7 @@ from sealwright.wiring.key_backends import open_backend
 DOCUMENT = Path(__file__).parents[2] / "docs" / "backends" / "awskms.md"
 QUICK = Retrying(attempts=3, first_wait_s=0.01)
 THROTTLED = (400, b'{"__type": "ThrottlingException", "message": "Rate exceeded"}')
+NOT_FOUND = (400, b'{"__type": "NotFoundException", "message": "no"}')
 DENIED = (400, b'{"__type": "AccessDeniedException", "message": "no"}')
 
 
@@ -123,6 +124,22 @@ def test_a_lost_answer_to_create_key_leaves_a_key_that_the_next_try_uses(
     (left,) = living_keys(kms, handle)
     backend.generate(handle, "ES256")
     assert [aliased_id(kms, handle)] == [left] == living_keys(kms, handle)
+
+
+def test_a_lost_answer_to_create_alias_costs_no_key_where_the_alias_cannot_be_seen_yet(
+    backend: AwsKmsBackend, between: Between, kms: Any, handle: str
+) -> None:
+    hidden = [NOT_FOUND]
+
+    def behind(operation: str, _: bytes, answer: Answer) -> Answer:
+        seen_late = operation == "DescribeKey" and "CreateAlias" in between.seen and hidden
+        return hidden.pop() if seen_late else answer
+
+    between.edit = behind
+    between.lost.add("CreateAlias")
+    backend.generate(handle, "ES256")
+    assert between.seen.count("CreateAlias") == 2
+    assert living_keys(kms, handle) == [aliased_id(kms, handle)]
 
 
 def test_processes_that_make_the_same_key_at_once_agree_on_one(kms: Any, handle: str) -> None:

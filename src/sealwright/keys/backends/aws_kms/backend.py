@@ -61,7 +61,7 @@ class AwsKmsBackend:
         if self._described(_alias(handle)) is None:
             # A process killed before it could give its key an alias has left a key with our tags: that one is used.
             made = min(self._without_alias(handle), default=None) or self._create(handle, algorithm)
-            if self._aliased(handle, made) != made:
+            if self._aliased(handle, made) not in (made, None):
                 self._schedule_deletion(made)  # somebody else was first, and the handle means their key now
         return _SETTLING.call(lambda: self._held(handle)).public
 
@@ -130,7 +130,10 @@ class AwsKmsBackend:
         return str(answer["KeyMetadata"]["Arn"])
 
     def _aliased(self, handle: str, key_id: str) -> str | None:
-        """The key that the handle's alias means: this one unless another came first, and None if that is going."""
+        """The key that the handle's alias means: this one unless another came first, and None if that cannot be seen.
+
+        It may be this very key then: the answer to making the alias was lost, and Amazon does not show it yet.
+        """
         try:
             _SETTLING.call(lambda: self._calls.call("create_alias", AliasName=_alias(handle), TargetKeyId=key_id))
         except BackendError as error:
