@@ -35,7 +35,7 @@ DENIED = (400, b'{"__type": "AccessDeniedException", "message": "no"}')
 
 
 def opened(url: str, retrying: Retrying = QUICK) -> AwsKmsBackend:
-    return AwsKmsBackend.from_uri(BackendUri.parse(ministack.backend_uri(url)), retrying)
+    return AwsKmsBackend.open(BackendUri.parse(ministack.backend_uri(url)), retrying)
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_an_outage_is_a_backend_error_and_ends_when_the_server_is_back(handle: s
 def test_a_server_that_never_answers_is_given_up(handle: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = ministack.backend_uri(f"http://127.0.0.1:{silent.getsockname()[1]}").replace("timeout=5", "timeout=0.2")
-        backend = AwsKmsBackend.from_uri(BackendUri.parse(uri), QUICK)
+        backend = AwsKmsBackend.open(BackendUri.parse(uri), QUICK)
         assert failing("backend.failed", lambda: backend.find(handle)).detail == "ReadTimeoutError"
         assert waiting_connections(silent) == 3
         backend.close()

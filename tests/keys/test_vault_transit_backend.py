@@ -50,7 +50,7 @@ def token_file(tmp_path: Path) -> Path:
 
 
 def opened(url: str, token_file: Path, retrying: Retrying = QUICK) -> VaultTransitBackend:
-    return VaultTransitBackend.from_uri(BackendUri.parse(openbao.backend_uri(url, token_file)), retrying)
+    return VaultTransitBackend.open(BackendUri.parse(openbao.backend_uri(url, token_file)), retrying)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_server_that_never_answers_is_given_up(token_file: Path, handle: str) 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         uri = openbao.backend_uri(url, token_file).replace("timeout=5", "timeout=0.2")
-        backend = VaultTransitBackend.from_uri(BackendUri.parse(uri), QUICK)
+        backend = VaultTransitBackend.open(BackendUri.parse(uri), QUICK)
         assert failing("backend.failed", lambda: backend.find(handle)).detail == "ReadTimeoutError"
         assert waiting_connections(silent) == 3
         backend.close()
@@ -356,7 +356,7 @@ def test_a_key_that_somebody_has_deleted_is_missing(backend: VaultTransitBackend
 
 def test_an_engine_that_is_not_there_is_no_missing_key(bao: OpenBao, token_file: Path, handle: str) -> None:
     uri = openbao.backend_uri(bao.url, token_file).replace("/transit?", "/nowhere?")
-    backend = VaultTransitBackend.from_uri(BackendUri.parse(uri), QUICK)
+    backend = VaultTransitBackend.open(BackendUri.parse(uri), QUICK)
     assert "transit engine" in failing("backend.failed", lambda: backend.find(handle)).message
     backend.close()
 
@@ -440,10 +440,10 @@ def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Path, to
     server = OpenBao(tmp_path)
     try:
         uri = f"vault://127.0.0.1:{server.port}/transit?token-source=file:{token_file}"
-        trusting = VaultTransitBackend.from_uri(BackendUri.parse(f"{uri}&ca={server.ca_file}"), QUICK)
+        trusting = VaultTransitBackend.open(BackendUri.parse(f"{uri}&ca={server.ca_file}"), QUICK)
         public = trusting.generate(handle, "ES256")
         assert public.verify(trusting.sign(handle, b"data").value, b"data")
-        strict = VaultTransitBackend.from_uri(BackendUri.parse(uri), QUICK)
+        strict = VaultTransitBackend.open(BackendUri.parse(uri), QUICK)
         assert failing("backend.failed", lambda: strict.find(handle)).detail == "SSLError"
         trusting.close()
         strict.close()
@@ -454,7 +454,7 @@ def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Path, to
 def test_the_namespace_is_sent(between: Between, token_file: Path, bao: OpenBao, handle: str) -> None:
     bao.ask("POST", "sys/namespaces/team", {})
     uri = BackendUri.parse(openbao.backend_uri(between.url, token_file) + "&namespace=team")
-    backend = VaultTransitBackend.from_uri(uri, QUICK)
+    backend = VaultTransitBackend.open(uri, QUICK)
     failing("backend.failed", lambda: backend.generate(handle, "ES256"))  # it has no transit engine
     assert names(bao, handle) == []
     backend.close()

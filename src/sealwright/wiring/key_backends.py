@@ -28,13 +28,13 @@ def _pkcs11(uri: BackendUri) -> KeyBackend:
 def _awskms(uri: BackendUri) -> KeyBackend:
     from sealwright.keys.backends.aws_kms.backend import AwsKmsBackend
 
-    return AwsKmsBackend.from_uri(uri)
+    return AwsKmsBackend.open(uri)
 
 
 def _vault(uri: BackendUri) -> KeyBackend:
     from sealwright.keys.backends.vault_transit.backend import VaultTransitBackend
 
-    return VaultTransitBackend.from_uri(uri)
+    return VaultTransitBackend.open(uri)
 
 
 def _gcp_kms(uri: BackendUri) -> KeyBackend:

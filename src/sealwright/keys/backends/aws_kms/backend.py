@@ -43,7 +43,7 @@ class AwsKmsBackend:
         self._keys: dict[str, _Key] = {}
 
     @classmethod
-    def from_uri(cls, uri: BackendUri, retrying: Retrying | None = None) -> Self:
+    def open(cls, uri: BackendUri, retrying: Retrying | None = None) -> Self:
         """``awskms:?region=eu-central-1``. Raises ConfigurationError ``settings.backend``."""
         uri.check_options("region", "endpoint", "pending-days", "timeout")
         if uri.host or uri.path:

@@ -41,7 +41,7 @@ class VaultTransitBackend:
         self._keys: dict[str, _Key] = {}
 
     @classmethod
-    def from_uri(cls, uri: BackendUri, retrying: Retrying | None = None) -> Self:
+    def open(cls, uri: BackendUri, retrying: Retrying | None = None) -> Self:
         """``vault://vault.example:8200/transit?token-source=file:/run/vault-token``.
 
         Raises ConfigurationError ``settings.backend``.
