@@ -98,6 +98,8 @@ class Reason(StrEnum):
     CATALOG_UNAVAILABLE = "catalog.unavailable"
     CATALOG_BUSY = "catalog.busy"
     CATALOG_CONFLICT = "catalog.conflict"
+    BACKUP_MALFORMED = "backup.malformed"
+    BACKUP_OTHER_HISTORY = "backup.other_history"
     AUDIT_BROKEN = "audit.broken"
 
     MOVE_ILLEGAL = "move.illegal"
@@ -115,6 +117,7 @@ class Reason(StrEnum):
     GUARD_ACTIVE_KEY = "guard.active_key"
     GUARD_PUBLISHED_KEYS = "guard.published_keys"
     GUARD_ISSUER_EXISTS = "guard.issuer_exists"
+    GUARD_LATER_REVOCATIONS = "guard.later_revocations"
     GUARD_LIFETIME = "guard.lifetime"
 
     SETTINGS_INVALID = "settings.invalid"

@@ -94,6 +94,7 @@ class ServiceSettings(_FromEnvironment):
     public_url: HttpUrl | None = None
     database_url: SecretStr | None = None
     replica: ReplicaName | None = None  # the audit chain of this process
+    keys_folder: Path | None = None  # of the backend local; shared by replicas that have no other backend
     kek: SecretStr | None = None
     kek_file: Path | None = None
     previous_kek_file: Path | None = None

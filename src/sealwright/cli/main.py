@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import audit, inspect, jwk, jwks, kek, keys, secrets, sign, up, verify
+from sealwright.cli import audit, backup, inspect, jwk, jwks, kek, keys, secrets, sign, up, verify
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
@@ -28,6 +28,8 @@ app.command()(up.up)
 app.command()(sign.sign)
 app.command()(verify.verify)
 app.command()(inspect.inspect)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(jwk.app, name="jwk")
 app.add_typer(jwks.app, name="jwks")

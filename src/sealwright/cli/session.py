@@ -89,7 +89,7 @@ def _own_calls(settings: ServiceSettings, owned: OwnedFolder) -> Iterator[KeyCal
     from sealwright.wiring.single_process import open_single_process
 
     with open_single_process(settings, owned) as process:
-        yield KeyOperations(process, _actor())
+        yield KeyOperations(process, actor())
 
 
 def _credential(folder: DataFolder) -> str:
@@ -100,7 +100,8 @@ def _credential(folder: DataFolder) -> str:
         raise RejectedError(Reason.CREDENTIAL_MISSING, message) from error
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who runs this command, for the audit."""
     try:
         return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:

@@ -6,9 +6,11 @@ those must not be able to forge an un-revocation. Verifiers keep the largest seq
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from sealwright.errors import Reason, RejectedError
 
 TYP = "revoked-keys+jwt"
 LIFETIME_S = 300.0  # a feed that is older leaves a verifier undecided
@@ -23,6 +25,24 @@ class RevokedKey:
     key_id: str
     revoked_at: float
     reason: RevocationReason
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a feed says: of one issuer, as of a sequence."""
+
+    issuer: str
+    sequence: int
+    revoked: tuple[RevokedKey, ...]
+
+
+def parse_feed(claims: Mapping[str, Any]) -> Feed:
+    """The feed in the claims of a verified statement. Raises RejectedError ``claims.malformed``."""
+    try:
+        shown = [RevokedKey(str(key["kid"]), float(key["revoked_at"]), key["reason"]) for key in claims["revoked"]]
+        return Feed(str(claims["iss"]), int(claims["seq"]), tuple(shown))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RejectedError(Reason.CLAIMS_MALFORMED, "this is no feed of revoked keys") from error
 
 
 def feed_claims(issuer: str, revoked: Iterable[RevokedKey], *, sequence: int, now: float) -> dict[str, Any]:

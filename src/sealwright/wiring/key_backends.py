@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from sealwright.errors import ConfigurationError, Reason
@@ -10,7 +11,6 @@ from sealwright.keys.backend import KeyBackend
 from sealwright.keys.backend_uri import BackendUri, backend_setting
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.sealing import Sealer
-from sealwright.wiring.data_folder import DataFolder
 
 
 def _memory(_: BackendUri) -> KeyBackend:
@@ -63,9 +63,9 @@ SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType(
 LOCAL = "local"
 
 
-def open_local(folder: DataFolder, sealer: Sealer) -> LocalBackend:
+def open_local(folder: Path, sealer: Sealer) -> LocalBackend:
     """Raises ConfigurationError ``settings.kek_wrong``."""
-    return LocalBackend(folder.keys, sealer)
+    return LocalBackend(folder, sealer)
 
 
 def open_backends(uris: Mapping[str, str]) -> dict[str, KeyBackend]:

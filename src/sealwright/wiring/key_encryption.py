@@ -19,7 +19,8 @@ class KeyEncryption:
     Raises ConfigurationError ``settings.kek_missing`` or ``settings.invalid`` when it is made; nothing is written then.
     """
 
-    def __init__(self, settings: ServiceSettings, folder: DataFolder) -> None:
+    def __init__(self, settings: ServiceSettings, folder: DataFolder, *, create: bool = True) -> None:
+        self._create = create
         self._given = settings.kek.get_secret_value() if settings.kek else None
         self._file = settings.kek_file
         self._previous = settings.previous_kek_file or folder.previous_kek
@@ -59,7 +60,7 @@ class KeyEncryption:
         """The file that was named, or the folder's own, which is made at the very first start."""
         path = self._file or self._folder.kek
         if self._file is None and not path.exists():
-            if self._folder.database.exists() or self._folder.keys.exists():
+            if not self._create or self._folder.database.exists() or self._folder.keys.exists():
                 raise _missing(path)
             self._folder.write_private(path, _new() + "\n")
         return path
@@ -79,6 +80,6 @@ def _text_of(path: Path) -> str:
 def _missing(path: Path) -> ConfigurationError:
     return ConfigurationError(
         Reason.SETTINGS_KEK_MISSING,
-        f"there are stored keys and no key-encryption key at {path}: "
+        f"the stored keys need their key-encryption key, and it is not at {path}: "
         "restore that file, or set SEALWRIGHT_KEK_FILE or SEALWRIGHT_KEK. Nothing was changed",
     )

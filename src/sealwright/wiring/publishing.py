@@ -69,8 +69,12 @@ class Publications:
 
 def build_catalog(settings: ServiceSettings, folder: DataFolder) -> SqlCatalog:
     """Raises ConfigurationError ``settings.database*`` or UnavailableError ``catalog.unavailable``."""
-    url = settings.database_url.get_secret_value() if settings.database_url else f"sqlite:///{folder.database}"
-    return SqlCatalog.open(url, writer=settings.replica)
+    return SqlCatalog.open(database_url(settings, folder), writer=settings.replica)
+
+
+def database_url(settings: ServiceSettings, folder: DataFolder) -> str:
+    """The one that is set, or SQLite in the data folder."""
+    return settings.database_url.get_secret_value() if settings.database_url else f"sqlite:///{folder.database}"
 
 
 def build_policies(settings: ServiceSettings) -> Policies:

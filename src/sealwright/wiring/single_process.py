@@ -137,7 +137,7 @@ def open_single_process(
     shown = set(names) | set(settings.trusted_issuers)
     observing = build_observing(shown, logs=logs, clock=clock)
     encryption = KeyEncryption(settings, owned.folder)
-    local = open_local(owned.folder, encryption.sealer)
+    local = open_local(settings.keys_folder or owned.folder.keys, encryption.sealer)
     encryption.holders.append(local.reseal)
     uris = {name: uri.get_secret_value() for name, uri in settings.backends.items()}
     backends: dict[str, KeyBackend] = {local.name: local, **open_backends(uris)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
@@ -11,13 +11,14 @@ from sqlalchemy import Connection, func, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from sealwright.clock import SYSTEM_CLOCK
-from sealwright.errors import ConfigurationError, Reason, SealwrightError, UnavailableError
+from sealwright.errors import ConfigurationError, Reason, RefusedError, SealwrightError, UnavailableError
 from sealwright.keys.audit import AuditEntry, Chain, Head
 from sealwright.keys.catalog import Change, Document
-from sealwright.keys.catalogs import sql_audit
+from sealwright.keys.catalogs import sql_audit, sql_dump
 from sealwright.keys.catalogs.database import Database, conflict, in_time, unavailable
 from sealwright.keys.catalogs.sql_audit import OwnChain
 from sealwright.keys.catalogs.sql_changes import apply, replaced_handles
+from sealwright.keys.catalogs.sql_dump import Later, Line
 from sealwright.keys.catalogs.sql_schema import migrate
 from sealwright.keys.catalogs.sql_tables import (
     AUDIT,
@@ -82,7 +83,7 @@ class SqlCatalog:
         if issuer is not None:
             query = query.where(KEYS.c.issuer == issuer)
         with self._transaction() as connection:
-            return [record_of_row(row) for row in connection.execute(query)]
+            return [record_of_row(row._asdict()) for row in connection.execute(query)]
 
     def documents(self, kind: str) -> dict[str, Document]:
         query = select(DOCUMENTS).where(DOCUMENTS.c.kind == kind).order_by(DOCUMENTS.c.name)
@@ -144,6 +145,21 @@ class SqlCatalog:
                 raise
             message = "this database role may not delete audit entries: prune with a role that may"
             raise UnavailableError(Reason.CATALOG_UNAVAILABLE, message) from error
+
+    def restore(self, lines: Iterable[Line], later: Later | None, entry: AuditEntry) -> list[KeyRecord]:
+        """Bring a dump in with its audit entry; the records as they are afterwards. No other process may be at work.
+
+        ``later`` is None when nothing is known but what is here. Raises as ``sql_dump.load``, and RefusedError
+        ``guard.later_revocations`` when nothing is here either.
+        """
+        with self._chain.appending(), self._transaction(writes=True) as connection:
+            if later is None and sql_dump.is_empty(connection):
+                message = "a key that was revoked after this backup would come back: give the latest feed with --feed"
+                raise RefusedError(Reason.GUARD_LATER_REVOCATIONS, f"{message}, or --force with a --reason")
+            records = sql_dump.load(connection, lines, later or Later({}, 0), entry.at)
+            self._chain.append(connection, entry)
+        self._read_version()
+        return records
 
     def check_writable(self) -> None:
         with self._transaction(writes=True) as connection:

@@ -69,7 +69,7 @@ def page(connection: Connection, writer: str, after: int, action: str | None) ->
     query = select(AUDIT).where(AUDIT.c.writer == writer, AUDIT.c.sequence > after).order_by(AUDIT.c.sequence)
     if action is not None:
         query = query.where(AUDIT.c.action == action)
-    return [entry_of_row(row) for row in connection.execute(query.limit(PAGE_ROWS))]
+    return [entry_of_row(row._asdict()) for row in connection.execute(query.limit(PAGE_ROWS))]
 
 
 def prune(connection: Connection, upto: Head, most: int) -> int:

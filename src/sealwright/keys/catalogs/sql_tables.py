@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -95,8 +96,8 @@ def row_of_record(record: KeyRecord) -> dict[str, Any]:
     return row
 
 
-def record_of_row(row: Row[Any]) -> KeyRecord:
-    values = {field.name: row._mapping[field.name] for field in fields(KeyRecord)}
+def record_of_row(row: Mapping[str, Any]) -> KeyRecord:
+    values = {field.name: row[field.name] for field in fields(KeyRecord)}
     public = None if values["public"] is None else json.loads(values["public"])
     return KeyRecord(**{**values, "state": KeyState(values["state"]), "public": public})
 
@@ -113,6 +114,6 @@ def row_of_entry(entry: AuditEntry) -> dict[str, Any]:
     return {**asdict(entry), "facts": json.dumps(dict(entry.facts))}
 
 
-def entry_of_row(row: Row[Any]) -> AuditEntry:
-    values = {field.name: row._mapping[field.name] for field in fields(AuditEntry)}
+def entry_of_row(row: Mapping[str, Any]) -> AuditEntry:
+    values = {field.name: row[field.name] for field in fields(AuditEntry)}
     return AuditEntry(**{**values, "facts": json.loads(values["facts"])})
