@@ -11,7 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    BreakGlassUsed,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
@@ -110,7 +118,8 @@ class Happened:
 
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
-        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        broken = BreakGlassUsed("default", "operator", "key on a public page")
+        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), broken, self.called()]
 
 
 @pytest.fixture
