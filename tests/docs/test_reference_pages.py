@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sealwright.errors import Reason
-from sealwright.settings import ServiceSettings, Timings, VerifierSettings
+from sealwright.settings import ClientSettings, ServiceSettings, Timings, VerifierSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -22,6 +22,7 @@ def test_every_reason_is_documented_and_nothing_else() -> None:
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
     names = {f"SEALWRIGHT_{name.upper()}" for name in ServiceSettings.model_fields if name != "timings"}
+    names |= {f"SEALWRIGHT_{name.upper()}" for name in ClientSettings.model_fields}
     names |= {f"SEALWRIGHT_VERIFIER_{name.upper()}" for name in VerifierSettings.model_fields}
     assert first_cells("settings.md") == names | {"SEALWRIGHT_TIMINGS__…"}
 

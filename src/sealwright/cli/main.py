@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import audit, inspect, jwk, jwks, keys, sign, up, verify
+from sealwright.cli import approvals, audit, credentials, inspect, jwk, jwks, keys, sign, up, verify
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
@@ -32,6 +32,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(jwk.app, name="jwk")
 app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")
+app.add_typer(credentials.app, name="credentials")
+app.add_typer(approvals.app, name="approvals")
 
 
 @app.command()
