@@ -56,6 +56,14 @@ class KeyMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateLoaded:
+    """A listener serves the certificate that its files hold now; with a reason it still serves the one before."""
+
+    fingerprint: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BreakGlassUsed:
     """An emergency that was not approved by anybody: somebody should look at it."""
 
@@ -75,7 +83,7 @@ class BackendCalled:
     reason: Reason | None = None
 
 
-Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | BreakGlassUsed | BackendCalled
+Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | CertificateLoaded | BreakGlassUsed | BackendCalled
 
 
 class Observer(Protocol):

@@ -116,6 +116,7 @@ def test_a_renewed_certificate_is_served_without_a_new_start(start_service: Star
     service = start_service(**tls(pair))
     before = shown_by(service)
     pair.cert.write_text("half of a file")
+    eventually(lambda: '"reason": "settings.tls"' in "".join(service.output), "what cannot be used is said")
     assert shown_by(service) == before
     authority.issue("service")
     eventually(lambda: shown_by(service) != before, "the new certificate is served")

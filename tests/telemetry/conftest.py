@@ -14,6 +14,7 @@ from sealwright.errors import Reason
 from sealwright.events import (
     BackendCalled,
     BreakGlassUsed,
+    CertificateLoaded,
     Event,
     KeyMoved,
     KeySourceRefreshed,
@@ -119,7 +120,9 @@ class Happened:
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
         broken = BreakGlassUsed("default", "operator", "key on a public page")
-        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), broken, self.called()]
+        certificate = CertificateLoaded("00" * 32)
+        happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        return [*happened, broken, certificate]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -58,7 +59,7 @@ def _serve(
     credential.renew()
     _note_certificate(owned, tls)
     owned.note_service(process.settings.local_url(), process.settings.at_url())
-    app = build_app(process, operations, lifespan=_lifespan(credential, owned, tls))
+    app = build_app(process, operations, lifespan=_lifespan(process, credential, owned, tls))
     secured: dict[str, Any] = {"ssl_context_factory": lambda *_: tls.context} if tls else {}
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10, **secured)
     server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
@@ -75,7 +76,9 @@ def _note_certificate(owned: OwnedFolder, tls: ListenerTls | None) -> None:
         owned.note_certificate(tls.fingerprint)
 
 
-def _lifespan(credential: OperatorCredential, owned: OwnedFolder, tls: ListenerTls | None) -> Lifespan:
+def _lifespan(
+    process: SingleProcess, credential: OperatorCredential, owned: OwnedFolder, tls: ListenerTls | None
+) -> Lifespan:
     """What goes on beside the answering: credential and certificate are kept current."""
 
     @contextlib.asynccontextmanager
@@ -83,7 +86,8 @@ def _lifespan(credential: OperatorCredential, owned: OwnedFolder, tls: ListenerT
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(credential.lifespan()(app))
             if tls is not None:
-                await stack.enter_async_context(tls.watched(lambda: _note_certificate(owned, tls)))
+                note = partial(_note_certificate, owned, tls)
+                await stack.enter_async_context(tls.watched(note, process.observing.observer))
             yield
 
     return running

@@ -98,7 +98,11 @@ class Denials:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
+    """A proxy on this machine may name the client; what is no address could be anything."""
+    try:
+        return str(ipaddress.ip_address(request.client.host if request.client is not None else ""))
+    except ValueError:
+        return "unknown"
 
 
 def _address_block(request: Request) -> str:
@@ -108,5 +112,4 @@ def _address_block(request: Request) -> str:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         return text
-    mapped = address.ipv4_mapped
-    return str(mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

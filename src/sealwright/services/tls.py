@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sealwright.errors import ConfigurationError, Reason
+from sealwright.events import CertificateLoaded, Observer, tell
 from sealwright.settings import ServiceSettings
 
 LOOK_EVERY_S = 1.0
@@ -30,13 +31,7 @@ class ListenerTls:
         self._client_ca_file = client_ca_file
         self._loaded = self._stamp()
         self.context = self._made()
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the certificate itself, in hexadecimal digits."""
-        found = _FIRST.search(self._cert_file.read_bytes())
-        assert found is not None  # it was loaded
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(found[0].decode("ascii"))).hexdigest()
+        self.fingerprint = self._fingerprint()  # SHA-256 of the certificate that is served, in hexadecimal digits
 
     def refresh(self) -> bool:
         """Load the certificate again if its files have changed; one that cannot be used leaves the old in place.
@@ -47,25 +42,37 @@ class ListenerTls:
             return False
         self._made()  # half a pair must not get into the context that serves
         self.context.load_cert_chain(self._cert_file, self._key_file)
-        self._loaded = stamp
+        self._loaded, self.fingerprint = stamp, self._fingerprint()
         return True
 
     @asynccontextmanager
-    async def watched(self, changed: Callable[[], None]) -> AsyncIterator[None]:
+    async def watched(self, changed: Callable[[], None], observer: Observer) -> AsyncIterator[None]:
         """Looks once a second while the application runs; what is wrong meanwhile may be right at the next look."""
 
         async def watch() -> None:
+            wrong: Reason | None = None
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
-                with suppress(ConfigurationError):
-                    if self.refresh():
-                        changed()
+                before = wrong
+                try:
+                    loaded, wrong = self.refresh(), None
+                except ConfigurationError as error:
+                    loaded, wrong = False, error.reason
+                if loaded:
+                    changed()
+                if loaded or (wrong and not before):  # what stays wrong is said once
+                    tell(observer, CertificateLoaded(self.fingerprint, wrong))
 
         task = asyncio.create_task(watch())
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+    def _fingerprint(self) -> str:
+        found = _FIRST.search(self._cert_file.read_bytes())
+        assert found is not None  # it was loaded
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(found[0].decode("ascii"))).hexdigest()
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -13,6 +13,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import (
     BackendCalled,
     BreakGlassUsed,
+    CertificateLoaded,
     Event,
     KeyMoved,
     KeySourceRefreshed,
@@ -112,6 +113,11 @@ def _broke_glass(event: BreakGlassUsed) -> dict[str, Any]:
     return {"level": "critical", "event": "key.break_glass"} | whose
 
 
+def _certificate(event: CertificateLoaded) -> dict[str, Any]:
+    facts = {"event": "listener.certificate", "sha256": event.fingerprint, "reason": event.reason}
+    return {"level": _level(event), **facts}
+
+
 def _called(event: BackendCalled) -> dict[str, Any]:
     facts = {"level": _level(event), "event": "backend.called", "backend": shown(event.backend), "call": event.call}
     return facts | _result(event)
@@ -123,6 +129,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     KeySourceRefreshed: _refreshed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
+    CertificateLoaded: _certificate,
     BackendCalled: _called,
 }
 
@@ -132,7 +139,7 @@ def _is_said_elsewhere(event: Event) -> bool:
     return isinstance(event, BackendCalled) and event.reason is None
 
 
-def _level(event: TokenSigned | BackendCalled) -> str:
+def _level(event: TokenSigned | CertificateLoaded | BackendCalled) -> str:
     return "info" if event.reason is None else "error"
 
 
