@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from sealwright.errors import Reason
+from sealwright.services.roles import ROLES
 from sealwright.settings import ClientSettings, ServiceSettings, Timings, VerifierSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,3 +32,9 @@ def test_every_timing_is_documented_with_its_default() -> None:
     page = (DOCS / "lifecycle.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([A-Z_]+)`(?: \([A-Z]\))? \| (\d+) ", page, re.MULTILINE))
     assert {name.lower(): float(value) for name, value in rows.items()} == Timings().model_dump()
+
+
+def test_every_role_is_documented_with_its_scopes() -> None:
+    page = (DOCS / "access.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z]+)` \| ((?:`[a-z:]+` ?)+)\|", page, re.MULTILINE)
+    assert {role: tuple(re.findall(r"`([a-z:]+)`", scopes)) for role, scopes in rows} == dict(ROLES)
