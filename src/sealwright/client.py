@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
 
+from sealwright.clock import Clock
 from sealwright.errors import (
     BackendError,
     Reason,
@@ -17,7 +19,7 @@ from sealwright.errors import (
     SealwrightError,
     UnavailableError,
 )
-from sealwright.jose import base64url
+from sealwright.jose import base64url, strict_json
 
 TIMEOUT_S = 30.0
 MAXIMUM_ANSWER_BYTES = 8 * 1024 * 1024
@@ -27,10 +29,16 @@ _REASONS = {str(reason): reason for reason in Reason}
 class KeyServiceClient:
     """Calls one key service. ``credential`` gives the bearer token and is asked again for each call."""
 
-    def __init__(self, url: str, credential: Callable[[], str] | None = None) -> None:
+    def __init__(self, url: str, credential: Callable[[], str] | None = None, **tls: Any) -> None:
+        """``tls`` are urllib3's own: ``ca_certs``, ``cert_file``, ``key_file``, ``assert_fingerprint``."""
         self._url = url.rstrip("/")
         self._credential = credential
-        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
+        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S, **tls)
+
+    @property
+    def access(self) -> AccessCalls:
+        """Credentials and approvals."""
+        return AccessCalls(self._call)
 
     @property
     def secrets(self) -> SecretsClient:
@@ -49,15 +57,21 @@ class KeyServiceClient:
     def rotate_kek(self, *, reason: str) -> dict[str, Any]:
         return self._call("POST", "/v1/kek/rotate", {"reason": reason})
 
-    def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        body = {"reason": reason} if verb == "revoke" else {"reason": reason, "force": force}
-        return self._call("POST", _path("keys", key_id, verb), body)
+    def move(
+        self, verb: str, key_id: str, *, reason: str, force: bool = False, approval: str | None = None
+    ) -> dict[str, Any]:
+        why = {"reason": reason, "approval": approval}
+        return self._call("POST", _path("keys", key_id, verb), why if verb == "revoke" else {**why, "force": force})
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        return self._call("POST", _path("issuers", issuer, "rotate"), {"reason": reason, "force": force})
+    def rotate(self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None) -> dict[str, Any]:
+        body = {"reason": reason, "force": force, "approval": approval}
+        return self._call("POST", _path("issuers", issuer, "rotate"), body)
 
-    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
-        return self._call("POST", _path("issuers", issuer, "emergency-rotate"), {"key_id": key_id, "reason": reason})
+    def emergency_rotate(
+        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
+    ) -> dict[str, Any]:
+        body = {"key_id": key_id, "reason": reason, "approval": approval, "break_glass": break_glass}
+        return self._call("POST", _path("issuers", issuer, "emergency-rotate"), body)
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
@@ -133,6 +147,77 @@ class SecretsClient:
         return self._call("POST", _path("secrets", partner, "verify"), {"token": token})
 
 
+class AccessCalls:
+    """Credentials and approvals over HTTP: the same calls as the local operations."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
+        self._call = call
+
+    def issue(
+        self, subject: str, *, roles: Sequence[str], issuers: Sequence[str] = (), lifetime_s: float | None = None
+    ) -> dict[str, Any]:
+        body = {"subject": subject, "roles": list(roles), "issuers": list(issuers), "lifetime_s": lifetime_s}
+        return self._call("POST", "/v1/credentials", body)
+
+    def renew(self) -> dict[str, Any]:
+        """The credential of this client again, with a new life."""
+        return self._call("POST", "/v1/credentials/renew")
+
+    def deny(self, subject: str, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/credentials/deny", {"subject": subject, "reason": reason})
+
+    def allow(self, subject: str, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/credentials/allow", {"subject": subject, "reason": reason})
+
+    def denied(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/credentials/denied")
+
+    def approvals(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/approvals")
+
+    def grant(self, approval_id: str) -> dict[str, Any]:
+        return self._call("POST", _path("approvals", approval_id, "grant"))
+
+    def deny_approval(self, approval_id: str, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", _path("approvals", approval_id, "deny"), {"reason": reason})
+
+
+class RenewedCredential:
+    """The credential of a KeyServiceClient, renewed in the second half of its life.
+
+    ``read`` and ``write`` keep the token, in a file or wherever; ``renew`` asks the service for the next one. A
+    renewal that is refused or fails changes nothing: the credential is good until it expires.
+    """
+
+    def __init__(
+        self, read: Callable[[], str], write: Callable[[str], None], renew: Callable[[str], str], clock: Clock
+    ) -> None:
+        self._read = read
+        self._write = write
+        self._renew = renew
+        self._clock = clock
+        self._asked = ""
+
+    def __call__(self) -> str:
+        token = self._read()
+        issued, expires = _life(token)
+        if (issued + expires) / 2 <= self._clock.now() < expires and token != self._asked:
+            self._asked = token  # once for each: a service that refuses is not asked for every call
+            with suppress(SealwrightError):
+                renewed = self._renew(token)
+                self._write(renewed)
+                return renewed
+        return token
+
+
+def _life(token: str) -> tuple[float, float]:
+    """When a token of our own was issued and expires; nothing is decided by it but when to renew."""
+    with suppress(SealwrightError, ValueError, TypeError):
+        claims = strict_json.parse_object(base64url.decode_text(token.split(".")[1] if "." in token else ""))
+        return float(claims["iat"]), float(claims["exp"])
+    return 0.0, 0.0
+
+
 def _path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
@@ -141,7 +226,9 @@ def _error(status: int, answer: Mapping[str, Any]) -> SealwrightError:
     """The error that the service meant: its class decides what a caller does next."""
     reason = _REASONS.get(str(answer.get("reason")), Reason.REQUEST_MALFORMED)
     message = str(answer.get("detail") or f"the service answered {status}")
-    if reason.startswith(("move.", "guard.")) or status == 409:
+    if reason.startswith(("move.", "guard.", "approval.")) or status == 409:
         return RefusedError(reason, message)
-    kind = {502: BackendError, 503: UnavailableError}.get(status, UnavailableError if status >= 500 else RejectedError)
+    kind = {429: UnavailableError, 502: BackendError, 503: UnavailableError}.get(
+        status, UnavailableError if status >= 500 else RejectedError
+    )
     return kind(reason, message)

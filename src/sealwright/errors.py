@@ -119,6 +119,10 @@ class Reason(StrEnum):
     GUARD_ISSUER_EXISTS = "guard.issuer_exists"
     GUARD_LATER_REVOCATIONS = "guard.later_revocations"
     GUARD_LIFETIME = "guard.lifetime"
+    GUARD_APPROVALS = "guard.approvals"
+    APPROVAL_UNKNOWN = "approval.unknown"
+    APPROVAL_ENDED = "approval.ended"
+    APPROVAL_SAME_PERSON = "approval.same_person"
 
     SETTINGS_INVALID = "settings.invalid"
     SETTINGS_BACKEND = "settings.backend"
@@ -130,12 +134,17 @@ class Reason(StrEnum):
     SETTINGS_DATABASE = "settings.database"
     SETTINGS_DATABASE_IN_USE = "settings.database_in_use"
     SETTINGS_PORT_IN_USE = "settings.port_in_use"
+    SETTINGS_TLS = "settings.tls"
 
     CREDENTIAL_MISSING = "credential.missing"
+    CREDENTIAL_DENIED = "credential.denied"
+    CREDENTIAL_SCOPE = "credential.scope"
+    CREDENTIAL_RENEWAL = "credential.renewal"
     REQUEST_MALFORMED = "request.malformed"
     REQUEST_TOO_LARGE = "request.too_large"
     REQUEST_NOT_FOUND = "request.not_found"
     REQUEST_METHOD = "request.method"
+    REQUEST_TOO_MANY = "request.too_many"
     SERVICE_UNREACHABLE = "service.unreachable"
     SERVICE_FAULT = "service.fault"
 

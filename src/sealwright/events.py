@@ -55,6 +55,23 @@ class KeyMoved:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateLoaded:
+    """A listener serves the certificate that its files hold now; with a reason it still serves the one before."""
+
+    fingerprint: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlassUsed:
+    """An emergency that was not approved by anybody: somebody should look at it."""
+
+    issuer: str
+    actor: str
+    reason: str
+
+
 BackendCall = Literal["generate", "find", "sign", "disable", "enable", "destroy", "handles", "adopt", "import"]
 
 
@@ -66,7 +83,7 @@ class BackendCalled:
     reason: Reason | None = None
 
 
-Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | BackendCalled
+Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | CertificateLoaded | BreakGlassUsed | BackendCalled
 
 
 class Observer(Protocol):

@@ -103,15 +103,36 @@ class ServiceSettings(_FromEnvironment):
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
     operator_lifetime_s: float = Field(default=900, ge=4, le=900)
+    credentials_renewable_s: float = Field(default=12 * 3600, ge=4, le=30 * 86_400)
+    denied_calls_burst: int = Field(default=20, ge=1, le=100_000)
+    denied_calls_per_s: float = Field(default=1, gt=0, le=1000)
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
     timings: Timings = Timings()
 
     def at_url(self) -> str:
         """The base of every issuer's ``iss``, without a trailing slash."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or self.local_url()
+
+    def local_url(self) -> str:
+        """Where the service listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert_file else 'http'}://{host}:{self.port}"
 
     def issuer_url(self, name: str) -> str:
         """The "iss" of an issuer's tokens, and the base of its well-known pages."""
         return f"{self.at_url()}/issuers/{name}"
+
+
+class ClientSettings(_FromEnvironment):
+    """Where the command line finds a service that is not on this machine, and with which credential."""
+
+    url: HttpUrl | None = None
+    credential_file: Path | None = None
+    ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
 
 
 class VerifierSettings(_FromEnvironment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sealwright.clock import ManualClock
@@ -13,7 +13,7 @@ from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
-from sealwright.keys.policy import FixedPolicies, IssuerPolicy
+from sealwright.keys.policy import Approved, FixedPolicies, IssuerPolicy
 from sealwright.keys.publication import published_keys, revoked_key_ids
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
@@ -52,12 +52,18 @@ class Interrupted:
 class World:
     """Stores, clock and observer of one machine; ``start`` is a new process on them."""
 
-    def __init__(self, catalog: Any = None, backend: Any = None, timings: KeyTimings | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Any = None,
+        backend: Any = None,
+        timings: KeyTimings | None = None,
+        approvals: Mapping[Approved, int] | None = None,
+    ) -> None:
         self.stored = catalog or MemoryCatalog()
         self.held = backend or MemoryBackend()
         self.clock = ManualClock()
         self.timings = timings or KeyTimings()
-        self.policies = FixedPolicies(IssuerPolicy(timings=self.timings))
+        self.policies = FixedPolicies(IssuerPolicy(timings=self.timings, approvals=approvals or {}))
         self.events: list[Event] = []
         self.catalog = Interrupted(self.stored, {"commit", "record_signatures"})
         self.backend = Interrupted(self.held, {"generate", "destroy", "sign", "adopt", "import_private"})

@@ -11,7 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    BreakGlassUsed,
+    CertificateLoaded,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
@@ -110,7 +119,10 @@ class Happened:
 
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
-        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        broken = BreakGlassUsed("default", "operator", "key on a public page")
+        certificate = CertificateLoaded("00" * 32)
+        happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        return [*happened, broken, certificate]
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ import typer
 
 from sealwright.cli import key_import
 from sealwright.cli.key_table import print_keys
-from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json
+from sealwright.cli.options import DEFAULT, Approval, Force, Home, Issuer, Json, Must, Why, print_json
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
 app.command("import")(key_import.import_key)
 app.command()(key_import.adopt)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
-Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
 
 
 @app.command("list")
@@ -52,11 +51,16 @@ def create(
 
 @app.command()
 def rotate(
-    issuer: Issuer = DEFAULT, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+    issuer: Issuer = DEFAULT,
+    reason: Why = "routine",
+    force: Force = False,
+    approval: Approval = None,
+    home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """The standby key becomes active, the active one verifies only, a new standby is published."""
     with open_calls(home) as calls:
-        _print_rotation(calls.rotate(issuer, reason=reason, force=force), as_json)
+        _print_rotation(calls.rotate(issuer, reason=reason, force=force, approval=approval), as_json)
 
 
 @app.command("emergency-rotate")
@@ -64,51 +68,75 @@ def emergency_rotate(
     reason: Must,
     issuer: Issuer = DEFAULT,
     key_id: Annotated[str | None, typer.Option("--kid", help="Refuse unless this is the active key.")] = None,
+    approval: Approval = None,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Without the approvals that the policy asks for: audited, and alerts.")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Revoke the active key at once and sign with the standby: for a key that leaked."""
     with open_calls(home) as calls:
-        _print_rotation(calls.emergency_rotate(issuer, key_id=key_id, reason=reason), as_json)
+        done = calls.emergency_rotate(issuer, key_id=key_id, reason=reason, approval=approval, break_glass=break_glass)
+    _print_rotation(done, as_json)
 
 
 @app.command()
 def activate(
-    kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+    kid: KeyId,
+    reason: Why = "routine",
+    force: Force = False,
+    approval: Approval = None,
+    home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Make a standby key the one that signs."""
-    _move("activate", kid, reason, force, home, as_json)
+    _move("activate", kid, home, as_json, reason=reason, force=force, approval=approval)
 
 
 @app.command()
-def retire(kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False) -> None:
+def retire(
+    kid: KeyId,
+    reason: Why = "routine",
+    force: Force = False,
+    approval: Approval = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Stop publishing a key whose last tokens have expired; restore undoes it."""
-    _move("retire", kid, reason, force, home, as_json)
+    _move("retire", kid, home, as_json, reason=reason, force=force, approval=approval)
 
 
 @app.command()
-def restore(kid: KeyId, reason: Why = "routine", home: Home = None, as_json: Json = False) -> None:
+def restore(
+    kid: KeyId, reason: Why = "routine", approval: Approval = None, home: Home = None, as_json: Json = False
+) -> None:
     """Publish a retired key again."""
-    _move("restore", kid, reason, False, home, as_json)
+    _move("restore", kid, home, as_json, reason=reason, force=False, approval=approval)
 
 
 @app.command()
-def revoke(kid: KeyId, reason: Must, home: Home = None, as_json: Json = False) -> None:
+def revoke(kid: KeyId, reason: Must, approval: Approval = None, home: Home = None, as_json: Json = False) -> None:
     """Refuse a key for ever, with every token it signed; the active one needs emergency-rotate."""
-    _move("revoke", kid, reason, False, home, as_json)
+    _move("revoke", kid, home, as_json, reason=reason, force=False, approval=approval)
 
 
 @app.command()
 def destroy(
-    kid: KeyId, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+    kid: KeyId,
+    reason: Why = "routine",
+    force: Force = False,
+    approval: Approval = None,
+    home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Delete the private half of a retired key for good."""
-    _move("destroy", kid, reason, force, home, as_json)
+    _move("destroy", kid, home, as_json, reason=reason, force=force, approval=approval)
 
 
-def _move(verb: str, kid: str, reason: str, force: bool, home: Home, as_json: bool) -> None:
+def _move(verb: str, kid: str, home: Home, as_json: bool, **why: Any) -> None:
     with open_calls(home) as calls:
-        key = calls.move(verb, kid, reason=reason, force=force)
+        key = calls.move(verb, kid, **why)
     if as_json:
         print_json(key)
     else:

@@ -12,7 +12,21 @@ import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import audit, backup, inspect, jwk, jwks, kek, keys, secrets, sign, up, verify
+from sealwright.cli import (
+    approvals,
+    audit,
+    backup,
+    credentials,
+    inspect,
+    jwk,
+    jwks,
+    kek,
+    keys,
+    secrets,
+    sign,
+    up,
+    verify,
+)
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
@@ -36,6 +50,8 @@ app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(kek.app, name="kek")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(credentials.app, name="credentials")
+app.add_typer(approvals.app, name="approvals")
 
 
 @app.command()

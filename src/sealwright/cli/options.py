@@ -29,6 +29,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Issuer = Annotated[str, typer.Option("--issuer", "-i", help="The name of the issuer.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.")]
 Force = Annotated[bool, typer.Option("--force", help="Override a guard; needs --reason and is audited.")]
+Approval = Annotated[
+    str | None, typer.Option("--approval", help="The id that other people approved; it is used up.", show_default=False)
+]
+Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
 DEFAULT = DEFAULT_ISSUER
 
 

@@ -7,9 +7,10 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import uvicorn
 from rich.console import Console
@@ -18,7 +19,8 @@ from sealwright.cli.options import print_json
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.operator_credential import OperatorCredential
 from sealwright.services.listening import listening
-from sealwright.services.together import build_app
+from sealwright.services.tls import ListenerTls, listener_tls
+from sealwright.services.together import Lifespan, build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
@@ -27,13 +29,14 @@ from sealwright.wiring.single_process import SingleProcess, open_single_process
 
 def serve(settings: ServiceSettings, *, as_json: bool) -> None:
     """Listen, own the data folder, and serve until told to stop. Raises ConfigurationError."""
+    tls = listener_tls(settings)
     with (
         listening(settings.host, settings.port, setting="PORT or --port") as listener,
         OwnedFolder(settings.home) as owned,
     ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         with _log_stream(owned.folder) as logs, open_single_process(settings, owned, logs=logs) as process:
-            _serve(process, owned, listener, as_json)
+            _serve(process, owned, listener, tls, as_json)
     if not as_json:
         Console().print("stopped; the next start finds the same keys")
 
@@ -48,18 +51,46 @@ def _log_stream(folder: DataFolder) -> Iterator[TextIO]:
         yield file
 
 
-def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket, as_json: bool) -> None:
+def _serve(
+    process: SingleProcess, owned: OwnedFolder, listener: socket.socket, tls: ListenerTls | None, as_json: bool
+) -> None:
     operations = KeyOperations(process, "sealwright")
     credential = _credential(operations, owned.folder)
     credential.renew()
-    owned.note_service(_local_url(process.settings), process.settings.at_url())
-    app = build_app(process, operations, lifespan=credential.lifespan())
-    config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10)
+    _note_certificate(owned, tls)
+    owned.note_service(process.settings.local_url(), process.settings.at_url())
+    app = build_app(process, operations, lifespan=_lifespan(process, credential, owned, tls))
+    secured: dict[str, Any] = {"ssl_context_factory": lambda *_: tls.context} if tls else {}
+    config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10, **secured)
     server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
+
+
+def _note_certificate(owned: OwnedFolder, tls: ListenerTls | None) -> None:
+    if tls is None:
+        owned.folder.certificate_note.unlink(missing_ok=True)  # of a service with TLS that was killed
+    else:
+        owned.note_certificate(tls.fingerprint)
+
+
+def _lifespan(
+    process: SingleProcess, credential: OperatorCredential, owned: OwnedFolder, tls: ListenerTls | None
+) -> Lifespan:
+    """What goes on beside the answering: credential and certificate are kept current."""
+
+    @contextlib.asynccontextmanager
+    async def running(app: Any) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(credential.lifespan()(app))
+            if tls is not None:
+                note = partial(_note_certificate, owned, tls)
+                await stack.enter_async_context(tls.watched(note, process.observing.observer))
+            yield
+
+    return running
 
 
 def _credential(operations: KeyOperations, folder: DataFolder) -> OperatorCredential:
@@ -82,15 +113,10 @@ class _AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def _local_url(settings: ServiceSettings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
-
-
 def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> None:
     base = settings.at_url()
     facts = {
-        "url": _local_url(settings),
+        "url": settings.local_url(),
         "issuer": f"{base}/issuers/{DEFAULT_ISSUER}",
         "JWKS": f"{base}/.well-known/jwks.json",
         "discovery": f"{base}/.well-known/openid-configuration",

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from sealwright.client import KeyServiceClient
-from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.settings import ServiceSettings
+from sealwright.cli.remote import local_service, remote_service
+from sealwright.errors import ConfigurationError, Reason
+from sealwright.settings import ClientSettings, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 
 
@@ -29,11 +29,34 @@ class SecretCalls(Protocol):
     def verify(self, partner: str, token: str) -> dict[str, Any]: ...
 
 
+class AccessCalls(Protocol):
+    """What is asked about credentials and approvals."""
+
+    def issue(
+        self, subject: str, *, roles: Sequence[str], issuers: Sequence[str] = (), lifetime_s: float | None = None
+    ) -> dict[str, Any]: ...
+
+    def deny(self, subject: str, *, reason: str) -> dict[str, Any]: ...
+
+    def allow(self, subject: str, *, reason: str) -> dict[str, Any]: ...
+
+    def denied(self) -> dict[str, Any]: ...
+
+    def approvals(self) -> dict[str, Any]: ...
+
+    def grant(self, approval_id: str) -> dict[str, Any]: ...
+
+    def deny_approval(self, approval_id: str, *, reason: str) -> dict[str, Any]: ...
+
+
 class KeyCalls(Protocol):
     """What verbs ask for; local operations and the HTTP client both have it."""
 
     @property
     def secrets(self) -> SecretCalls: ...
+
+    @property
+    def access(self) -> AccessCalls: ...
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]: ...
 
@@ -43,11 +66,17 @@ class KeyCalls(Protocol):
 
     def rotate_kek(self, *, reason: str) -> dict[str, Any]: ...
 
-    def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]: ...
+    def move(
+        self, verb: str, key_id: str, *, reason: str, force: bool = False, approval: str | None = None
+    ) -> dict[str, Any]: ...
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]: ...
+    def rotate(
+        self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None
+    ) -> dict[str, Any]: ...
 
-    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]: ...
+    def emergency_rotate(
+        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
+    ) -> dict[str, Any]: ...
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
@@ -66,7 +95,14 @@ class KeyCalls(Protocol):
 
 @contextlib.contextmanager
 def open_calls(home: Path | None, *, create: bool = False) -> Iterator[KeyCalls]:
-    """The service when it runs, the stores themselves when it does not."""
+    """The service of the data folder when it runs, its stores themselves when it does not.
+
+    Without --home, the service at SEALWRIGHT_URL if that is set.
+    """
+    elsewhere = ClientSettings.load()
+    if home is None and elsewhere.url is not None:
+        yield remote_service(elsewhere)
+        return
     settings = ServiceSettings.load(home=home)
     folder = DataFolder(settings.home)
     try:
@@ -75,7 +111,7 @@ def open_calls(home: Path | None, *, create: bool = False) -> Iterator[KeyCalls]
         url = folder.running_service()
         if error.reason is not Reason.SETTINGS_FOLDER_IN_USE or url is None:
             raise
-        yield KeyServiceClient(url, lambda: _credential(folder))
+        yield local_service(url, folder, elsewhere)
         return
     # Tokens issued while the service is down name the same issuer as those issued while it is up.
     settings = settings.model_copy(update={"public_url": settings.public_url or folder.noted_public_url()})
@@ -90,14 +126,6 @@ def _own_calls(settings: ServiceSettings, owned: OwnedFolder) -> Iterator[KeyCal
 
     with open_single_process(settings, owned) as process:
         yield KeyOperations(process, actor())
-
-
-def _credential(folder: DataFolder) -> str:
-    try:
-        return folder.operator_credential.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"cannot read the operator credential {folder.operator_credential}: are you its owner?"
-        raise RejectedError(Reason.CREDENTIAL_MISSING, message) from error
 
 
 def actor() -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sealwright.errors import BackendError, Reason, RefusedError, SealwrightError
 from sealwright.jose import signing, strict_json
 from sealwright.keys import guards
+from sealwright.keys.approvals import Approvals, Asked, Used
 from sealwright.keys.catalog import Replace
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
@@ -29,37 +30,63 @@ T = TypeVar("T")
 class Emergency:
     """Moves that take no turn: they compare and set, and look again when somebody else was faster."""
 
-    def __init__(self, journal: Journal, standbys: Standbys, issuer_url: Callable[[str], str]) -> None:
+    def __init__(
+        self, journal: Journal, standbys: Standbys, approvals: Approvals, issuer_url: Callable[[str], str]
+    ) -> None:
         self._journal = journal
         self._standbys = standbys
+        self._approvals = approvals
         self._issuer_url = issuer_url
 
     def rotate(
-        self, issuer: str, *, actor: str, reason: str, key_id: str | None = None, algorithm: str | None = None
+        self,
+        issuer: str,
+        *,
+        actor: str,
+        reason: str,
+        key_id: str | None = None,
+        algorithm: str | None = None,
+        approval: str | None = None,
+        break_glass: bool = False,
     ) -> Rotation:
         """One transaction activates the standby and revokes the active key, with every key that it vouches for.
 
         Skips dwell; makes a key on the spot if there is no standby. ``key_id`` must be an active key's, if given.
+        ``break_glass`` asks nobody for approval, and alerts.
         """
         guards.check_reason(reason)
-        rotation = _until_settled(lambda: self._rotate(issuer, actor, reason, key_id, algorithm))
+
+        def agreed(leaked: KeyRecord) -> Used:
+            if break_glass:
+                return Used({"break_glass": True})
+            asked = Asked(issuer, "emergency", str(leaked.key_id), actor, reason)
+            return self._approvals.use(asked, (), approval)
+
+        def rotated() -> Rotation:
+            return self._rotate(self._lineage(issuer, key_id, algorithm), key_id, actor, reason, agreed)
+
+        rotation = _until_settled(rotated)
+        if break_glass:
+            self._journal.report_break_glass(issuer, actor, reason)
         self._journal.destroy_soon(rotation.previous, actor, reason)
         return replace(rotation, standby=self._standbys.ensure(rotation.active.lineage, actor, reason))
 
-    def revoke(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
+    def revoke(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``rotate``."""
         guards.check_reason(reason)
-        before, revoked = _until_settled(lambda: self._revoke(key_id, actor, reason))
+        before, revoked = _until_settled(lambda: self._revoke(key_id, actor, reason, approval))
         self._journal.destroy_soon(revoked, actor, reason)
         if before is KeyState.STANDBY and revoked.parent is None:
             self._standbys.ensure(revoked.lineage, actor, reason)
         return revoked
 
-    def _rotate(self, issuer: str, actor: str, reason: str, key_id: str | None, algorithm: str | None) -> Rotation:
-        keys = self._lineage(issuer, key_id, algorithm)
+    def _rotate(
+        self, keys: LineageKeys, key_id: str | None, actor: str, reason: str, agreed: Callable[[KeyRecord], Used]
+    ) -> Rotation:
         leaked = keys.active()
         if key_id not in (None, leaked.key_id):
             raise RefusedError(Reason.MOVE_ILLEGAL, "that key is not the active one: revoke it instead")
+        used = agreed(leaked)
         standby = keys.find_standby() or self._made_on_the_spot(leaked, actor, reason)
         now = self._journal.clock.now()
         active = standby.moved(KeyState.ACTIVE, activated_at=now)
@@ -67,17 +94,18 @@ class Emergency:
             KeyState.REVOKED, revoked_at=now, revoked_reason=reason, canary=self._canary(leaked, now)
         )
         changes = [Replace(revoked), Replace(active), *self._vouched_for(leaked, now, reason)]
-        self._journal.write("key.emergency_rotated", changes, actor, reason)
+        self._journal.write("key.emergency_rotated", changes, actor, reason, **used.written)
         return Rotation(active, revoked, None)
 
-    def _revoke(self, key_id: str, actor: str, reason: str) -> tuple[KeyState, KeyRecord]:
+    def _revoke(self, key_id: str, actor: str, reason: str, approval: str | None) -> tuple[KeyState, KeyRecord]:
         record = find(self._journal.catalog.records(), key_id)
         if record.parent is None:
             guards.check_not_active(record, "emergency-rotate")
         now = self._journal.clock.now()
         revoked = record.moved(KeyState.REVOKED, revoked_at=now, revoked_reason=reason)
+        used = self._approvals.use(Asked(record.issuer, "revoke", key_id, actor, reason), (), approval)
         changes = [Replace(revoked), *self._vouched_for(record, now, reason)]
-        self._journal.write("key.revoked", changes, actor, reason)
+        self._journal.write("key.revoked", changes, actor, reason, **used.written)
         return record.state, revoked
 
     def _lineage(self, issuer: str, key_id: str | None, algorithm: str | None) -> LineageKeys:

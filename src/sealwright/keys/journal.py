@@ -10,7 +10,7 @@ from typing import Any
 
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, UnavailableError
-from sealwright.events import KeyMoved, Observer, tell
+from sealwright.events import BreakGlassUsed, KeyMoved, Observer, tell
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend, PublicHalf
 from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
@@ -66,6 +66,9 @@ class Journal:
         self.catalog.commit([*changes, *documents], entry)
         for change in changes:
             self._report(change.record, before.get(change.record.handle), actor, reason)
+
+    def report_break_glass(self, issuer: str, actor: str, reason: str) -> None:
+        tell(self._observer, BreakGlassUsed(issuer, actor, reason))
 
     def insert(self, records: Sequence[KeyRecord], actor: str, reason: str) -> None:
         self.write("key.journaled", [Insert(record) for record in records], actor, reason)

@@ -1,18 +1,21 @@
 """KeyLifecycle: create, publish, activate, rotate, retire, revoke, destroy; guarded, audited, safe to kill.
 
 Every method that changes something takes who asks (``actor``) and why (``reason``) for the audit. A guard that
-refuses raises RefusedError with its own reason; ``force`` overrides it and is audited.
+refuses raises RefusedError with its own reason; ``force`` overrides it and is audited. ``approval`` is the id of what
+other people approved, where the issuer's policy asks for that; the move uses it up in its transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RefusedError
 from sealwright.events import Observer
 from sealwright.keys import guards
+from sealwright.keys.approvals import Approvals, Asked
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog, Replace
 from sealwright.keys.emergency import Emergency, find
@@ -51,7 +54,8 @@ class KeyLifecycle:
         self._journal = Journal(catalog, backends, self._policies, clock, observer)
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
-        self._emergency = Emergency(self._journal, self._standbys, issuer_url)
+        self.approvals = Approvals(catalog, self._policies, clock)
+        self._emergency = Emergency(self._journal, self._standbys, self.approvals, issuer_url)
         self._importing = Importing(self._journal, self._standbys)
         self._recovery = Recovery(self._journal, self._standbys, self._opening)
 
@@ -112,11 +116,14 @@ class KeyLifecycle:
             record = self.find(key_id)
             return self._standbys.publish(record, self._lineage(record), actor, reason)
 
-    def activate(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
+    def activate(
+        self, key_id: str, *, actor: str, reason: str, force: bool = False, approval: str | None = None
+    ) -> KeyRecord:
         """standby to active; the former active key becomes verify_only in the same transaction."""
         with self._turn_of(key_id):
             record = self.find(key_id)
-            return self._activate(record, self._lineage(record), actor, reason, force).active
+            asked = Asked(record.issuer, "activate", key_id, actor, reason, force)
+            return self._activate(record, self._lineage(record), asked, approval).active
 
     def rotate(
         self,
@@ -128,6 +135,7 @@ class KeyLifecycle:
         key_id: str | None = None,
         algorithm: str | None = None,
         purpose: Purpose = "token",
+        approval: str | None = None,
     ) -> Rotation:
         """Activate the standby, then make and publish a new one.
 
@@ -135,21 +143,32 @@ class KeyLifecycle:
         for the others.
         """
         with self._turn(issuer):
-            keys = self._journal.issuer(issuer, purpose).lineage(algorithm or self._algorithm_of(key_id))
+            keys = self._journal.issuer(issuer, purpose).lineage(algorithm or (key_id and self.find(key_id).algorithm))
             if key_id not in (None, keys.active().key_id):
                 raise RefusedError(Reason.CATALOG_CONFLICT, "that key is not the active one any more: look again")
             keys.check_room(self._policies.of(issuer).timings)
-            done = self._activate(keys.standby(), keys, actor, reason, force)
-            standby = self._standbys.ensure(done.active.lineage, actor, reason)
-            return Rotation(done.active, done.previous, standby)
+            asked = Asked(issuer, "activate", str(keys.standby().key_id), actor, reason, force)
+            done = self._activate(keys.standby(), keys, asked, approval)
+            return replace(done, standby=self._standbys.ensure(done.active.lineage, actor, reason))
 
     def emergency_rotate(
-        self, issuer: str, *, actor: str, reason: str, key_id: str | None = None, algorithm: str | None = None
+        self,
+        issuer: str,
+        *,
+        actor: str,
+        reason: str,
+        key_id: str | None = None,
+        algorithm: str | None = None,
+        approval: str | None = None,
+        break_glass: bool = False,
     ) -> Rotation:
         """For a key that leaked: one transaction activates the standby and revokes the active key."""
-        return self._emergency.rotate(issuer, actor=actor, reason=reason, key_id=key_id, algorithm=algorithm)
+        named = {"key_id": key_id, "algorithm": algorithm, "approval": approval}
+        return self._emergency.rotate(issuer, actor=actor, reason=reason, break_glass=break_glass, **named)
 
-    def retire(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
+    def retire(
+        self, key_id: str, *, actor: str, reason: str, force: bool = False, approval: str | None = None
+    ) -> KeyRecord:
         """Stop publishing a key; also withdraws a pending or standby key that never signed."""
         with self._turn_of(key_id):
             record, now = self.find(key_id), self._clock.now()
@@ -158,24 +177,26 @@ class KeyLifecycle:
             guards.check_no_hold(record)
             forced = guards.overridden(lambda: guards.check_verify_window(record, timings, now), force, reason)
             retired = record.moved(KeyState.RETIRED, retired_at=now)
-            self._journal.write("key.moved", [Replace(retired)], actor, reason, forced=forced)
+            used = self.approvals.use(Asked(record.issuer, "retire", key_id, actor, reason, force), forced, approval)
+            self._journal.write("key.moved", [Replace(retired)], actor, reason, **used.written)
         self._journal.switch(retired, on=False)
         return retired
 
-    def restore(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
+    def restore(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
         """Undo a retirement."""
         with self._turn_of(key_id):
             record = self.find(key_id)
             guards.check_restorable(record, self._timings(record), self._clock.now())
             restored = record.moved(KeyState.VERIFY_ONLY, retired_at=None)
             self._lineage(record).check_room(self._timings(record))
-            self._journal.write("key.moved", [Replace(restored)], actor, reason)
+            used = self.approvals.use(Asked(record.issuer, "restore", key_id, actor, reason), (), approval)
+            self._journal.write("key.moved", [Replace(restored)], actor, reason, **used.written)
         self._journal.switch(restored, on=True)
         return restored
 
-    def revoke(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
+    def revoke(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``emergency_rotate``."""
-        self._emergency.revoke(key_id, actor=actor, reason=reason)
+        self._emergency.revoke(key_id, actor=actor, reason=reason, approval=approval)
         return self.find(key_id)
 
     def hold(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
@@ -187,7 +208,9 @@ class KeyLifecycle:
         """End a hold."""
         return self._held(key_id, None, "key.released", actor, reason)
 
-    def destroy(self, key_id: str, *, actor: str, reason: str, force: bool = False) -> KeyRecord:
+    def destroy(
+        self, key_id: str, *, actor: str, reason: str, force: bool = False, approval: str | None = None
+    ) -> KeyRecord:
         """Delete the private half of a retired key."""
         with self._turn_of(key_id):
             record, now = self.find(key_id), self._clock.now()
@@ -195,19 +218,23 @@ class KeyLifecycle:
             destroyed = record.moved(KeyState.DESTROYED)
             guards.check_no_hold(record)
             forced = guards.overridden(lambda: guards.check_destroyable(record, timings, now), force, reason)
-            self._journal.write("key.moved", [Replace(destroyed)], actor, reason, forced=forced)
+            used = self.approvals.use(Asked(record.issuer, "destroy", key_id, actor, reason, force), forced, approval)
+            self._journal.write("key.moved", [Replace(destroyed)], actor, reason, **used.written)
             return self._journal.destroy_material(destroyed, actor, reason)
 
     def recover(self, *, actor: str) -> list[str]:
         """Finish what a crash left, at every start. Says what it did, a line for each step."""
         return self._recovery.run(actor)
 
-    def _activate(self, standby: KeyRecord, keys: LineageKeys, actor: str, reason: str, force: bool) -> Rotation:
-        now, timings = self._clock.now(), self._timings(standby)
+    def _activate(self, standby: KeyRecord, keys: LineageKeys, asked: Asked, approval: str | None) -> Rotation:
+        now, timings, reason = self._clock.now(), self._timings(standby), asked.reason
         active = standby.moved(KeyState.ACTIVE, activated_at=now)
         previous = keys.active().moved(KeyState.VERIFY_ONLY, verify_only_at=now)
-        forced = guards.overridden(lambda: guards.check_dwell(standby, keys.all, timings, now), force, reason)
-        self._journal.write("key.rotated", [Replace(previous), Replace(active)], actor, reason, forced=forced)
+        forced = guards.overridden(lambda: guards.check_dwell(standby, keys.all, timings, now), asked.force, reason)
+        used = self.approvals.use(asked, forced, approval)
+        self._journal.write(
+            "key.rotated", [Replace(previous), Replace(active)], asked.requester, reason, **used.written
+        )
         return Rotation(active, previous, None)
 
     def _held(self, key_id: str, hold: str | None, action: str, actor: str, reason: str) -> KeyRecord:
@@ -218,9 +245,6 @@ class KeyLifecycle:
 
     def _lineage(self, record: KeyRecord) -> LineageKeys:
         return self._journal.issuer(record.issuer, record.purpose).of(record.algorithm)
-
-    def _algorithm_of(self, key_id: str | None) -> str | None:
-        return None if key_id is None else self.find(key_id).algorithm
 
     def _timings(self, record: KeyRecord) -> KeyTimings:
         return self._policies.of(record.issuer).timings

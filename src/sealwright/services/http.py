@@ -40,6 +40,8 @@ _BY_REASON: Mapping[Reason, int] = {
     Reason.REQUEST_METHOD: 405,
     Reason.MOVE_UNKNOWN_KEY: 404,
     Reason.MOVE_UNKNOWN_ISSUER: 404,
+    Reason.APPROVAL_UNKNOWN: 404,
+    Reason.CREDENTIAL_SCOPE: 403,
 }
 _FROM_STARLETTE: Mapping[int, tuple[Reason, str]] = {
     404: (Reason.REQUEST_NOT_FOUND, "there is nothing at this path"),

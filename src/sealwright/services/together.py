@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -15,7 +16,9 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
 from sealwright.services import http
-from sealwright.services.credentials import METRICS_READ, CredentialError, Credentials, on_credential_error
+from sealwright.services.access_facts import AccessFacts
+from sealwright.services.credentials import METRICS_READ, CredentialError, Credentials
+from sealwright.services.denials import Denials
 from sealwright.services.jwks_service import app as jwks_pages
 from sealwright.services.key_service import app as key_api
 from sealwright.services.key_service import signing_routes
@@ -25,14 +28,14 @@ from sealwright.trust.verifier import Verifier
 from sealwright.wiring.single_process import SingleProcess
 
 Lifespan = Callable[[Any], contextlib.AbstractAsyncContextManager[None]]
-_HANDLERS = {**http.EXCEPTION_HANDLERS, CredentialError: on_credential_error}
 
 
 def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Lifespan | None = None) -> Starlette:
     """Open to everyone: the well-known pages, health and verify. Metrics and OpenAPI: loopback, or a credential."""
-    credentials = Credentials(process.operators())
+    credentials = Credentials(process.operators(), AccessFacts(process.signing.catalog))
+    handlers = _handlers(process)
     key_app = key_api.build_app(operations, credentials)
-    for kind, handler in _HANDLERS.items():
+    for kind, handler in handlers.items():
         key_app.add_exception_handler(kind, handler)
     routes: list[BaseRoute] = [
         *jwks_pages.WellKnown(process.publications, process.statements, process.settings.at_url()).routes(),
@@ -42,7 +45,7 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
         Mount("/", key_app),
     ]
     return Starlette(
-        routes=routes, middleware=[Middleware(http.BodyLimit)], exception_handlers=_HANDLERS, lifespan=lifespan
+        routes=routes, middleware=[Middleware(http.BodyLimit)], exception_handlers=handlers, lifespan=lifespan
     )
 
 
@@ -95,6 +98,17 @@ class _OperatorPages:
     async def _check_near(self, request: Request) -> None:
         if not http.from_loopback(request):
             await self._credentials.check(request, METRICS_READ)
+
+
+def _handlers(process: SingleProcess) -> dict[Any, http.Handler]:
+    burst, per_s = process.settings.denied_calls_burst, process.settings.denied_calls_per_s
+    denials = Denials(process.signing.catalog, process.clock, burst=burst, per_s=per_s)
+    return {
+        **http.EXCEPTION_HANDLERS,
+        CredentialError: denials.on_credential_error,
+        SealwrightError: denials.audited(http.on_sealwright_error),
+        RequestValidationError: denials.audited(key_api.on_invalid_request),
+    }
 
 
 def _named_audience(process: SingleProcess) -> decisions.VerifierOf:

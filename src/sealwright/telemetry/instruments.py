@@ -40,6 +40,7 @@ class Instruments:
         )
         self.source_keys = self._gauge("jwks_keys", "Keys of a source.", "issuer", "status")
         self.moves = self._counter("key_moves", "Moves of keys between states.", "issuer", "alg", "before", "after")
+        self.broken_glass = self._counter("key_break_glass", "Emergencies that nobody approved.", "issuer")
         self.backend_calls = self._histogram(
             "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
         )

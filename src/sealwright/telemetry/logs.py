@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    BreakGlassUsed,
+    CertificateLoaded,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.shown import redacted, shown, shown_source
 
 MAXIMUM_MESSAGE_CHARACTERS = 8192
@@ -99,6 +108,16 @@ def _moved(event: KeyMoved) -> dict[str, Any]:
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
 
 
+def _broke_glass(event: BreakGlassUsed) -> dict[str, Any]:
+    whose = {"issuer": shown(event.issuer), "actor": shown(event.actor), "reason": shown(event.reason)}
+    return {"level": "critical", "event": "key.break_glass"} | whose
+
+
+def _certificate(event: CertificateLoaded) -> dict[str, Any]:
+    facts = {"event": "listener.certificate", "sha256": event.fingerprint, "reason": event.reason}
+    return {"level": _level(event), **facts}
+
+
 def _called(event: BackendCalled) -> dict[str, Any]:
     facts = {"level": _level(event), "event": "backend.called", "backend": shown(event.backend), "call": event.call}
     return facts | _result(event)
@@ -109,6 +128,8 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     KeySourceRefreshed: _refreshed,
     KeyMoved: _moved,
+    BreakGlassUsed: _broke_glass,
+    CertificateLoaded: _certificate,
     BackendCalled: _called,
 }
 
@@ -118,7 +139,7 @@ def _is_said_elsewhere(event: Event) -> bool:
     return isinstance(event, BackendCalled) and event.reason is None
 
 
-def _level(event: TokenSigned | BackendCalled) -> str:
+def _level(event: TokenSigned | CertificateLoaded | BackendCalled) -> str:
     return "info" if event.reason is None else "error"
 
 

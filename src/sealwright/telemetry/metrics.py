@@ -9,7 +9,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    BreakGlassUsed,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import Instruments, ObserverFailures, WithoutCreated
 from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
@@ -55,6 +63,7 @@ class Metrics:
             TokenSigned: self._signed,
             KeySourceRefreshed: self._refreshed,
             KeyMoved: self._moved,
+            BreakGlassUsed: self._broke_glass,
             BackendCalled: self._called,
         }
 
@@ -99,6 +108,9 @@ class Metrics:
         after = choice_label(event.after, KEY_STATES)
         labels = (self._issuers[event.issuer], algorithm_label(event.algorithm), before, after)
         self._instruments.moves[labels].inc()
+
+    def _broke_glass(self, event: BreakGlassUsed) -> None:
+        self._instruments.broken_glass[self._issuers[event.issuer],].inc()
 
     def _called(self, event: BackendCalled) -> None:
         labels = (self._backends[event.backend], choice_label(event.call, _CALLS), reason_label(event.reason))

@@ -51,12 +51,20 @@ class DataFolder:
         return self.home / "service-url"
 
     @property
+    def certificate_note(self) -> Path:
+        return self.home / "service-certificate"
+
+    @property
     def public_url(self) -> Path:
         return self.home / "public-url"
 
     def running_service(self) -> str | None:
         """The URL of the service that owns this folder, as it noted it; None when none did."""
         return _read_line(self.service_note)
+
+    def noted_certificate(self) -> str | None:
+        """SHA-256 of the certificate that the running service shows; None without TLS."""
+        return _read_line(self.certificate_note)
 
     def noted_public_url(self) -> str | None:
         """The public URL that the last service of this folder ran with; the base of every "iss"."""
@@ -104,15 +112,20 @@ class OwnedFolder:
             os.close(self._lock)
             raise _in_use(self.folder) from error
 
+    def note_certificate(self, fingerprint: str) -> None:
+        """Tell the command line which certificate the service shows."""
+        self.folder.write_private(self.folder.certificate_note, fingerprint + "\n")
+
     def note_service(self, url: str, public_url: str) -> None:
         """Tell the command line where the service listens, and under which name it signs."""
         self.folder.write_private(self.folder.public_url, public_url + "\n")
         self.folder.write_private(self.folder.service_note, url + "\n")
 
     def close(self) -> None:
-        """Forget the service note and let go of the lock; the kernel does the latter too when we are killed."""
+        """Forget the notes and let go of the lock; the kernel does the latter too when we are killed."""
         with contextlib.suppress(OSError):
             self.folder.service_note.unlink(missing_ok=True)
+            self.folder.certificate_note.unlink(missing_ok=True)
         os.close(self._lock)
 
     def __enter__(self) -> OwnedFolder:

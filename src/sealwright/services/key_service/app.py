@@ -13,22 +13,23 @@ from starlette.responses import Response
 from sealwright import __version__
 from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
-from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
+from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Caller, Credentials
+from sealwright.services.key_service import access_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.secret_routes import secret_routes
 from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
-from sealwright.trust.decision import Verified
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Move(BaseModel):
-    """Why a move is made. ``force`` overrides a guard, and is audited with its reason."""
+    """Why a move is made. ``force`` overrides a guard, and is audited with its reason; ``approval`` is used up."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Text = "routine"
     force: bool = False
+    approval: Text | None = None
 
 
 class Creation(BaseModel):
@@ -42,6 +43,7 @@ class Revocation(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Text
+    approval: Text | None = None
 
 
 class Import(BaseModel):
@@ -60,6 +62,7 @@ class Import(BaseModel):
 
 class EmergencyRotation(Revocation):
     key_id: str | None = None
+    break_glass: bool = False
 
 
 def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
@@ -69,38 +72,42 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
         version=__version__,
         openapi_url=None,
         strict_content_type=False,  # a bearer credential is no ambient authority: no form can send it
-        exception_handlers={RequestValidationError: _on_invalid_request},
+        exception_handlers={RequestValidationError: on_invalid_request},
     )
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
+    app.include_router(access_routes.credential_routes(operations, credentials))
+    app.include_router(access_routes.approval_routes(operations, credentials))
     return app
 
 
 def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
     router = APIRouter(prefix="/v1/keys", tags=["keys"])
-    reader = Depends(credentials.require(KEYS_READ))
+    reader = Depends(credentials.require(KEYS_READ, any_issuer=True))
     writer = Depends(credentials.require(KEYS_WRITE))
 
-    @router.get("", dependencies=[reader])
-    def list_keys(issuer: Annotated[str | None, Query(max_length=100)] = None) -> dict[str, Any]:
-        return operations.keys(issuer)
+    @router.get("")
+    def list_keys(
+        issuer: Annotated[str | None, Query(max_length=100)] = None, caller: Caller = reader
+    ) -> dict[str, Any]:
+        return operations.keys(issuer, only=caller.issuers(KEYS_READ))
 
     @router.post("/{key_id}/revoke")
-    def revoke(key_id: str, body: Revocation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.by(caller.subject).move("revoke", key_id, reason=body.reason)
+    def revoke(key_id: str, body: Revocation, caller: Caller = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).move("revoke", key_id, reason=body.reason, approval=body.approval)
 
     @router.post("/{key_id}/{verb}")
     def move(
         key_id: str,
         verb: Literal["activate", "retire", "restore", "destroy"],
         body: Move | None = None,
-        caller: Verified = writer,
+        caller: Caller = writer,
     ) -> dict[str, Any]:
         why = body or Move()
-        return operations.by(caller.subject).move(verb, key_id, reason=why.reason, force=why.force)
+        return operations.by(caller.subject).move(verb, key_id, **why.model_dump())
 
     return router
 
@@ -110,31 +117,32 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
     writer = Depends(credentials.require(KEYS_WRITE))
 
     @router.post("/keys", status_code=201)
-    def create(issuer: IssuerName, body: Creation, caller: Verified = writer) -> dict[str, Any]:
+    def create(issuer: IssuerName, body: Creation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).create(issuer, algorithm=body.algorithm, reason=body.reason)
 
     @router.post("/import", status_code=201)
-    def import_key(issuer: IssuerName, body: Import, caller: Verified = writer) -> dict[str, Any]:
+    def import_key(issuer: IssuerName, body: Import, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).import_key(issuer, **body.model_dump())
 
     @router.post("/rotate")
-    def rotate(issuer: str, body: Move | None = None, caller: Verified = writer) -> dict[str, Any]:
+    def rotate(issuer: str, body: Move | None = None, caller: Caller = writer) -> dict[str, Any]:
         why = body or Move()
-        return operations.by(caller.subject).rotate(issuer, reason=why.reason, force=why.force)
+        return operations.by(caller.subject).rotate(issuer, **why.model_dump())
 
     @router.post("/emergency-rotate")
-    def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.by(caller.subject).emergency_rotate(issuer, key_id=body.key_id, reason=body.reason)
+    def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Caller = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).emergency_rotate(issuer, **body.model_dump())
 
     return router
 
 
 def _audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
     router = APIRouter(prefix="/v1/audit", tags=["audit"])
+    reader = Depends(credentials.require(AUDIT_READ, any_issuer=True))
 
-    @router.get("", dependencies=[Depends(credentials.require(AUDIT_READ))])
-    def list_entries(after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> dict[str, Any]:
-        return operations.audit(after=after)
+    @router.get("")
+    def list_entries(after: Annotated[int, Query(ge=0, le=2**53)] = 0, caller: Caller = reader) -> dict[str, Any]:
+        return operations.audit(after=after, only=caller.issuers(AUDIT_READ))
 
     return router
 
@@ -143,13 +151,13 @@ def _store_routes(operations: KeyOperations, credentials: Credentials) -> APIRou
     router = APIRouter(prefix="/v1/kek", tags=["stores"])
 
     @router.post("/rotate")
-    def rotate_kek(body: Move, caller: Verified = Depends(credentials.require(KEYS_WRITE))) -> dict[str, Any]:  # noqa: B008
+    def rotate_kek(body: Move, caller: Caller = Depends(credentials.require(KEYS_WRITE))) -> dict[str, Any]:  # noqa: B008
         return operations.by(caller.subject).rotate_kek(reason=body.reason)
 
     return router
 
 
-async def _on_invalid_request(_: Request, error: Exception) -> Response:
+async def on_invalid_request(_: Request, error: Exception) -> Response:
     """Where the request is wrong, never what it said."""
     assert isinstance(error, RequestValidationError)
     faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())

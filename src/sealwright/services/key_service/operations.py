@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
 from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.views import rotation_view, view
@@ -36,8 +37,14 @@ class KeyOperations:
         """HMAC secrets of partners."""
         return SecretOperations(self._process, self._actor)
 
-    def keys(self, issuer: str | None = None) -> dict[str, Any]:
-        records = self._lifecycle.records(issuer)
+    @property
+    def access(self) -> AccessOperations:
+        """Credentials and approvals."""
+        return AccessOperations(self._process, self._actor, self._issue)
+
+    def keys(self, issuer: str | None = None, *, only: Collection[str] | None = None) -> dict[str, Any]:
+        """``only`` leaves out the keys of other issuers."""
+        records = [record for record in self._lifecycle.records(issuer) if only is None or record.issuer in only]
         if issuer is not None and not records:
             raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer; keys create makes one")
         return {"keys": [view(record) for record in records]}
@@ -61,23 +68,30 @@ class KeyOperations:
         self._process.show(issuer)
         return view(self._lifecycle.bring(issuer, newcomer, state, actor=self._actor, reason=reason))
 
-    def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
+    def move(
+        self, verb: str, key_id: str, *, reason: str, force: bool = False, approval: str | None = None
+    ) -> dict[str, Any]:
         """activate, retire, restore, revoke or destroy one key."""
+        why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
         steps: dict[str, Any] = {
-            "activate": lambda: self._lifecycle.activate(key_id, actor=self._actor, reason=reason, force=force),
-            "retire": lambda: self._lifecycle.retire(key_id, actor=self._actor, reason=reason, force=force),
-            "restore": lambda: self._lifecycle.restore(key_id, actor=self._actor, reason=reason),
-            "revoke": lambda: self._lifecycle.revoke(key_id, actor=self._actor, reason=reason),
-            "destroy": lambda: self._lifecycle.destroy(key_id, actor=self._actor, reason=reason, force=force),
+            "activate": lambda: self._lifecycle.activate(key_id, force=force, **why),
+            "retire": lambda: self._lifecycle.retire(key_id, force=force, **why),
+            "restore": lambda: self._lifecycle.restore(key_id, **why),
+            "revoke": lambda: self._lifecycle.revoke(key_id, **why),
+            "destroy": lambda: self._lifecycle.destroy(key_id, force=force, **why),
         }
         steps[verb]()
         return view(self._lifecycle.find(key_id))
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        return rotation_view(self._lifecycle.rotate(issuer, actor=self._actor, reason=reason, force=force))
+    def rotate(self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None) -> dict[str, Any]:
+        why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
+        return rotation_view(self._lifecycle.rotate(issuer, force=force, **why))
 
-    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
-        return rotation_view(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
+    def emergency_rotate(
+        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
+    ) -> dict[str, Any]:
+        why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
+        return rotation_view(self._lifecycle.emergency_rotate(issuer, key_id=key_id, break_glass=break_glass, **why))
 
     def issue_token(
         self,
@@ -115,9 +129,13 @@ class KeyOperations:
         """A new key-encryption key for everything that is stored here."""
         return {"resealed": self._process.rotate_kek(actor=self._actor, reason=reason)}
 
-    def audit(self, *, after: int = 0) -> dict[str, Any]:
-        """A page of audit entries with a larger sequence, each with the digest that chains it to the one before."""
-        entries = islice(self._process.signing.catalog.audit(after=after), AUDIT_PAGE_ENTRIES)
+    def audit(self, *, after: int = 0, only: Collection[str] | None = None) -> dict[str, Any]:
+        """A page of audit entries with a larger sequence, each with the digest that chains it to the one before.
+
+        ``only`` leaves out those about other issuers; then the chain cannot be checked.
+        """
+        found = self._process.signing.catalog.audit(after=after)
+        entries = islice((entry for entry in found if only is None or entry.issuer in only), AUDIT_PAGE_ENTRIES)
         return {"entries": [asdict(entry) for entry in entries]}
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:

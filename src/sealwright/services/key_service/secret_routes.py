@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from sealwright.services.credentials import KEYS_WRITE, PAYLOADS_SIGN, SECRETS_REVEAL, Credentials
+from sealwright.services.credentials import KEYS_WRITE, PAYLOADS_SIGN, SECRETS_REVEAL, Caller, Credentials
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.secret_operations import DEFAULT_ALGORITHM, DEFAULT_BACKEND, payload_of
 from sealwright.settings import BackendName, IssuerName
-from sealwright.trust.decision import Verified
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -50,26 +49,26 @@ def secret_routes(operations: KeyOperations, credentials: Credentials) -> APIRou
     writer, signer = Depends(credentials.require(KEYS_WRITE)), Depends(credentials.require(PAYLOADS_SIGN))
 
     @router.post("/{issuer}", status_code=201)
-    def create(issuer: IssuerName, body: Creation, caller: Verified = writer) -> dict[str, Any]:
+    def create(issuer: IssuerName, body: Creation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).secrets.create(issuer, **body.model_dump())
 
     @router.post("/{issuer}/rotate")
-    def rotate(issuer: IssuerName, body: Move, caller: Verified = writer) -> dict[str, Any]:
+    def rotate(issuer: IssuerName, body: Move, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).secrets.rotate(issuer, **body.model_dump())
 
     @router.post("/{issuer}/sign", status_code=201)
-    def sign(issuer: IssuerName, body: Payload, caller: Verified = signer) -> dict[str, Any]:
+    def sign(issuer: IssuerName, body: Payload, caller: Caller = signer) -> dict[str, Any]:
         chosen = operations.by(caller.subject).secrets
         return chosen.sign(issuer, payload=payload_of(body.payload), typ=body.typ)
 
     @router.post("/{issuer}/verify")
-    def verify(issuer: IssuerName, body: Token, caller: Verified = signer) -> dict[str, Any]:
+    def verify(issuer: IssuerName, body: Token, caller: Caller = signer) -> dict[str, Any]:
         return operations.by(caller.subject).secrets.verify(issuer, body.token)
 
     revealer = Depends(credentials.require(SECRETS_REVEAL))
 
     @router.post("/keys/{key_id}/reveal")
-    def reveal(key_id: str, body: Reveal, caller: Verified = revealer) -> dict[str, Any]:
+    def reveal(key_id: str, body: Reveal, caller: Caller = revealer) -> dict[str, Any]:
         return operations.by(caller.subject).secrets.reveal(key_id, reason=body.reason)
 
     return router
