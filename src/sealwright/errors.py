@@ -116,6 +116,10 @@ class Reason(StrEnum):
     GUARD_PUBLISHED_KEYS = "guard.published_keys"
     GUARD_ISSUER_EXISTS = "guard.issuer_exists"
     GUARD_LIFETIME = "guard.lifetime"
+    GUARD_ROLLOUT = "guard.rollout"
+    GUARD_NO_ROLLOUT = "guard.no_rollout"
+    GUARD_ALGORITHM = "guard.algorithm"
+    GUARD_POLICY = "guard.policy"
 
     SETTINGS_INVALID = "settings.invalid"
     SETTINGS_BACKEND = "settings.backend"

@@ -42,14 +42,14 @@ class Emergency:
         Skips dwell; makes a key on the spot if there is no standby. ``key_id`` must be an active key's, if given.
         """
         guards.check_reason(reason)
-        rotation = _until_settled(lambda: self._rotate(issuer, actor, reason, key_id, algorithm))
+        rotation = until_settled(lambda: self._rotate(issuer, actor, reason, key_id, algorithm))
         self._journal.destroy_soon(rotation.previous, actor, reason)
         return replace(rotation, standby=self._standbys.ensure(rotation.active.lineage, actor, reason))
 
     def revoke(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``rotate``."""
         guards.check_reason(reason)
-        before, revoked = _until_settled(lambda: self._revoke(key_id, actor, reason))
+        before, revoked = until_settled(lambda: self._revoke(key_id, actor, reason))
         self._journal.destroy_soon(revoked, actor, reason)
         if before is KeyState.STANDBY and revoked.parent is None:
             self._standbys.ensure(revoked.lineage, actor, reason)
@@ -139,7 +139,8 @@ def find(records: list[KeyRecord], key_id: str) -> KeyRecord:
     return found[0]
 
 
-def _until_settled(move: Callable[[], T]) -> T:
+def until_settled(move: Callable[[], T]) -> T:
+    """Look again and repeat when somebody else was faster."""
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             return move()

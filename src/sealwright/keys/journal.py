@@ -67,6 +67,12 @@ class Journal:
         for change in changes:
             self._report(change.record, before.get(change.record.handle), actor, reason)
 
+    def note(
+        self, action: str, issuer: str, documents: Sequence[Put | Remove], actor: str, reason: str, **facts: Any
+    ) -> None:
+        """One transaction that changes documents and no key."""
+        self.catalog.commit(documents, AuditEntry(self.clock.now(), actor, action, issuer, None, reason, facts))
+
     def insert(self, records: Sequence[KeyRecord], actor: str, reason: str) -> None:
         self.write("key.journaled", [Insert(record) for record in records], actor, reason)
 

@@ -22,6 +22,8 @@ from sealwright.keys.opening import Opening
 from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
 from sealwright.keys.recovery import Recovery
+from sealwright.keys.rollout import Rollouts
+from sealwright.keys.shares import usual_algorithm
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
@@ -50,6 +52,7 @@ class KeyLifecycle:
         self._journal = Journal(catalog, backends, self._policies, clock, observer)
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
+        self.rollouts = Rollouts(self._journal, self._standbys)
         self._emergency = Emergency(self._journal, self._standbys, issuer_url)
         self._recovery = Recovery(self._journal, self._standbys, self._opening)
 
@@ -61,8 +64,12 @@ class KeyLifecycle:
         return find(self._catalog.records(), key_id)
 
     def active(self, issuer: str, purpose: Purpose = "token", algorithm: str | None = None) -> KeyRecord:
-        """Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``."""
-        return self._journal.issuer(issuer, purpose).lineage(algorithm).active()
+        """The one before the roll-out, unless an algorithm says otherwise.
+
+        Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``.
+        """
+        usual = usual_algorithm(self._catalog, issuer, purpose)
+        return self._journal.issuer(issuer, purpose).lineage(algorithm or usual).active()
 
     def algorithms(self, issuer: str) -> list[str]:
         """What an issuer signs with: one, or two during a roll-out. Raises RefusedError ``move.unknown_issuer``."""

@@ -33,12 +33,11 @@ class Standbys:
         return None
 
     def make(self, keys: LineageKeys, actor: str, reason: str) -> KeyRecord:
-        """A new key of an issuer that signs already, made at its backend and published."""
+        """A new key of an open issuer, made at its backend and published."""
         record = next(iter(keys.pending), None)
         if record is None:
-            active = keys.active()
-            backend = self._journal.policies.of(active.issuer).backend
-            record = self._journal.new(active.issuer, active.purpose, active.algorithm, backend)
+            backend = self._journal.policies.of(keys.lineage[0]).backend
+            record = self._journal.new(*keys.lineage, backend)
             self._journal.insert([record], actor, reason)
         return self.publish(self._journal.made(record), keys, actor, reason)
 
