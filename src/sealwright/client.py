@@ -42,11 +42,27 @@ class KeyServiceClient:
         body = {"reason": reason} if verb == "revoke" else {"reason": reason, "force": force}
         return self._call("POST", _path("keys", key_id, verb), body)
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        return self._call("POST", _path("issuers", issuer, "rotate"), {"reason": reason, "force": force})
+    def rotate(self, issuer: str, *, reason: str, force: bool = False, algorithm: str | None = None) -> dict[str, Any]:
+        body = {"reason": reason, "force": force, "algorithm": algorithm}
+        return self._call("POST", _path("issuers", issuer, "rotate"), body)
 
-    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
-        return self._call("POST", _path("issuers", issuer, "emergency-rotate"), {"key_id": key_id, "reason": reason})
+    def emergency_rotate(
+        self, issuer: str, *, key_id: str | None, reason: str, algorithm: str | None = None
+    ) -> dict[str, Any]:
+        body = {"key_id": key_id, "reason": reason, "algorithm": algorithm}
+        return self._call("POST", _path("issuers", issuer, "emergency-rotate"), body)
+
+    def rollout(self, issuer: str, step: str, **asked: Any) -> dict[str, Any]:
+        return self._call("POST", _path("issuers", issuer, "rollout", step), asked)
+
+    def issuers(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/issuers")
+
+    def plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("POST", "/v1/config/plan", wanted)
+
+    def apply(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/config/apply", {**wanted, "reason": reason})
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None

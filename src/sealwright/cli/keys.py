@@ -12,6 +12,7 @@ from sealwright.cli.session import open_calls
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
+Which = Annotated[str | None, typer.Option("--algorithm", "-a", help="Which key is meant, during a roll-out.")]
 
 _STYLES = {"active": "bold green", "standby": "cyan", "verify_only": "yellow", "revoked": "bold red"}
 _SINCE = {
@@ -59,11 +60,16 @@ def create(
 
 @app.command()
 def rotate(
-    issuer: Issuer = DEFAULT, reason: Why = "routine", force: Force = False, home: Home = None, as_json: Json = False
+    issuer: Issuer = DEFAULT,
+    algorithm: Which = None,
+    reason: Why = "routine",
+    force: Force = False,
+    home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """The standby key becomes active, the active one verifies only, a new standby is published."""
     with open_calls(home) as calls:
-        _print_rotation(calls.rotate(issuer, reason=reason, force=force), as_json)
+        _print_rotation(calls.rotate(issuer, reason=reason, force=force, algorithm=algorithm), as_json)
 
 
 @app.command("emergency-rotate")
@@ -71,12 +77,14 @@ def emergency_rotate(
     reason: Must,
     issuer: Issuer = DEFAULT,
     key_id: Annotated[str | None, typer.Option("--kid", help="Refuse unless this is the active key.")] = None,
+    algorithm: Which = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Revoke the active key at once and sign with the standby: for a key that leaked."""
     with open_calls(home) as calls:
-        _print_rotation(calls.emergency_rotate(issuer, key_id=key_id, reason=reason), as_json)
+        done = calls.emergency_rotate(issuer, key_id=key_id, reason=reason, algorithm=algorithm)
+        _print_rotation(done, as_json)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The command: verbs, and errors as exit codes.
 
-0 done or accepted, 1 rejected, 2 wrong usage, 3 undecided or unavailable, 4 refused, 5 backend, 6 configuration.
+0 done or accepted, 1 rejected, 2 wrong usage, 3 undecided or unavailable, 4 refused, 5 backend, 6 configuration,
+7 config plan found differences.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import audit, inspect, jwk, jwks, keys, sign, up, verify
+from sealwright.cli import audit, config, inspect, issuers, jwk, jwks, keys, rollout, sign, up, verify
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
@@ -28,7 +29,10 @@ app.command()(up.up)
 app.command()(sign.sign)
 app.command()(verify.verify)
 app.command()(inspect.inspect)
+app.command()(issuers.issuers)
 app.add_typer(keys.app, name="keys")
+app.add_typer(rollout.app, name="rollout")
+app.add_typer(config.app, name="config")
 app.add_typer(jwk.app, name="jwk")
 app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")

@@ -55,6 +55,10 @@ def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket, 
     owned.note_service(_local_url(process.settings), process.settings.at_url())
     app = build_app(process, operations, lifespan=credential.lifespan())
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10)
+    plan = process.own_plan()
+    if plan is not None and not plan.in_sync:
+        message = "differs from what runs, and nothing was changed: see sealwright config plan"
+        Console(stderr=True, soft_wrap=True).print(f"warning: {process.settings.config} {message}", markup=False)
     server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

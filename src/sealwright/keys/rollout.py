@@ -58,7 +58,7 @@ class Rollouts:
             keys = self._keys(issuer, rollout.algorithm)
             first = keys.standby() if percent and keys.find_active() is None else None
             forced = guards.overridden(lambda: self._check_dwell(first, keys), force, reason)
-            done = self._shared(issuer, rollout, percent, first, actor, reason, forced)
+            done = self._shared(issuer, rollout, percent, first, actor=actor, reason=reason, forced=forced)
         if first is not None:
             self._standbys.ensure(first.lineage, actor, reason)
         return done
@@ -78,7 +78,9 @@ class Rollouts:
             forced = guards.overridden(lambda: _check_whole(rollout), force, reason)
             policy = replace(self._journal.policies.of(issuer), algorithm=rollout.algorithm)
             put, remove = policy_put(self._journal.catalog, issuer, policy), Remove(rollout.document(issuer))
-            self._end("rollout.finished", issuer, rollout.before, (put, remove), actor, reason, forced)
+            self._end(
+                "rollout.finished", issuer, rollout.before, (put, remove), actor=actor, reason=reason, forced=forced
+            )
         return replace(rollout, percent=WHOLE)
 
     def abort(self, issuer: str, *, actor: str, reason: str) -> Rollout:
@@ -89,7 +91,7 @@ class Rollouts:
         with self._turn(issuer):
             rollout = self._running(issuer)
             documents = [Remove(rollout.document(issuer))]
-            self._end("rollout.aborted", issuer, rollout.algorithm, documents, actor, reason)
+            self._end("rollout.aborted", issuer, rollout.algorithm, documents, actor=actor, reason=reason)
         return replace(rollout, percent=0)
 
     def _begun(self, issuer: str, algorithm: str, actor: str, reason: str) -> Rollout:
@@ -110,6 +112,7 @@ class Rollouts:
         rollout: Rollout,
         percent: int,
         first: KeyRecord | None,
+        *,
         actor: str,
         reason: str,
         forced: Sequence[str],
@@ -140,6 +143,7 @@ class Rollouts:
         issuer: str,
         algorithm: str,
         documents: Sequence[Put | Remove],
+        *,
         actor: str,
         reason: str,
         forced: Sequence[str] = (),

@@ -14,7 +14,7 @@ from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.policy import Policies
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
-from sealwright.wiring.key_backends import open_backend, open_local
+from sealwright.wiring.key_backends import LOCAL, open_backend, open_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,12 @@ def build_backends(
     Raises ConfigurationError ``settings.kek_*`` or ``settings.backend``, before anything is written to the database.
     """
     kek = settings.kek.get_secret_value() if settings.kek else None
-    opened: list[KeyBackend] = [open_local(folder, read_kek_text(folder, kek, settings.kek_file))]
-    opened += [open_backend(name, uri.get_secret_value()) for name, uri in settings.backends.items()]
-    return {backend.name: ObservedBackend(backend, observer, clock) for backend in opened}
+    local: KeyBackend = open_local(folder, read_kek_text(folder, kek, settings.kek_file))
+    opened: dict[str, KeyBackend] = {LOCAL: ObservedBackend(local, observer, clock)}
+    for name, given in settings.backends.items():
+        backend = open_backend(name, given.uri.get_secret_value())
+        opened[name] = ObservedBackend(backend, observer, clock, concurrency=given.concurrency)
+    return opened
 
 
 def build_signing(

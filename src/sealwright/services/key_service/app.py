@@ -15,6 +15,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.policy_routes import policy_routes
 from sealwright.settings import IssuerName, SigningAlgorithm
 from sealwright.trust.decision import Verified
 
@@ -43,8 +44,15 @@ class Revocation(BaseModel):
     reason: Text
 
 
+class Rotation(Move):
+    """``algorithm`` says which key is meant, during a roll-out."""
+
+    algorithm: SigningAlgorithm | None = None
+
+
 class EmergencyRotation(Revocation):
     key_id: str | None = None
+    algorithm: SigningAlgorithm | None = None
 
 
 def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
@@ -58,6 +66,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     )
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
+    app.include_router(policy_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     return app
 
@@ -97,13 +106,12 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
         return operations.by(caller.subject).create(issuer, algorithm=body.algorithm, reason=body.reason)
 
     @router.post("/rotate")
-    def rotate(issuer: str, body: Move | None = None, caller: Verified = writer) -> dict[str, Any]:
-        why = body or Move()
-        return operations.by(caller.subject).rotate(issuer, reason=why.reason, force=why.force)
+    def rotate(issuer: str, body: Rotation | None = None, caller: Verified = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).rotate(issuer, **(body or Rotation()).model_dump())
 
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Verified = writer) -> dict[str, Any]:
-        return operations.by(caller.subject).emergency_rotate(issuer, key_id=body.key_id, reason=body.reason)
+        return operations.by(caller.subject).emergency_rotate(issuer, **body.model_dump())
 
     return router
 
