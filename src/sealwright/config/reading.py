@@ -98,7 +98,8 @@ def _faults(error: ValidationError) -> Iterable[Fault]:
         key = tuple(str(part) for part in fault["loc"] if not _of_pydantic(part))
         known = _known(key)
         if fault["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key[-1], known, n=1)
+            in_file = [name for name in known if name == f"{key[-1]}_file"]
+            near = in_file or difflib.get_close_matches(key[-1], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
             yield Fault(key, f"there is no such key; {hint}")
         elif fault["type"] == "missing":
