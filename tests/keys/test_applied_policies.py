@@ -46,6 +46,7 @@ def test_of_two_that_apply_at_once_one_is_refused(world: World, refuses: Callabl
 
 
 def test_new_keys_and_guards_follow_the_applied_policy(world: World, refuses: Callable[..., sw.RefusedError]) -> None:
+    world.clock.advance(1)
     world.keys.rotate("default", **WHO)
     refuses("guard.dwell", world.keys.rotate, "default", **WHO)
     quick = KeyTimings(jwks_max_age_s=0, worst_consumer_cache_s=0, replication_s=0)

@@ -55,11 +55,7 @@ def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket, 
     owned.note_service(_local_url(process.settings), process.settings.at_url())
     app = build_app(process, operations, lifespan=credential.lifespan())
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10)
-    plan = process.own_plan()
-    if plan is not None and not plan.in_sync:
-        message = "differs from what runs, and nothing was changed: see sealwright config plan"
-        Console(stderr=True, soft_wrap=True).print(f"warning: {process.settings.config} {message}", markup=False)
-    server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
+    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -91,7 +87,8 @@ def _local_url(settings: ServiceSettings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> None:
+def _announce(process: SingleProcess, folder: DataFolder, as_json: bool) -> None:
+    settings, plan = process.settings, process.own_plan()
     base = settings.at_url()
     facts = {
         "url": _local_url(settings),
@@ -104,6 +101,9 @@ def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> N
         "log": str(folder.log.absolute()) if sys.stderr.isatty() else "standard error",
         "credential": str(folder.operator_credential.absolute()),
     }
+    if plan is not None:
+        same = "as in" if plan.in_sync else "differ (sealwright config plan) from"
+        facts["policies"] = f"{same} {settings.config}"
     if as_json:
         print_json({name.lower(): value for name, value in facts.items()})
     else:
