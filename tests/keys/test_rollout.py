@@ -13,6 +13,7 @@ from world import WHO, Death, World
 import sealwright as sw
 from sealwright.keys.audit import check_chain
 from sealwright.keys.backends.local import LocalBackend
+from sealwright.keys.catalog import Document
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.publication import published_keys
@@ -94,6 +95,26 @@ def test_going_back_is_one_commit_that_a_running_signer_obeys_at_once(world: Wor
     world.mend()
     assert world.signer.sign(b"{}", typ=None, actor="tester").algorithm == OLD
     assert states(world, NEW)["active"] == 1  # its tokens verify, and it can sign again
+
+
+@pytest.mark.parametrize("step", ["start", "finish", "abort"])
+def test_a_signer_that_looks_while_a_step_is_made_signs_all_the_same(
+    step: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step is made after the roll-out was read, and before the keys are."""
+    if step != "start":
+        started(world, percent=100)
+    steps = iter([lambda: STEPS[step][1](world)])
+    documents = world.stored.documents
+
+    def read_before_the_step(kind: str) -> dict[str, Document]:
+        found = documents(kind)
+        next(steps, lambda: None)()
+        return found
+
+    monkeypatch.setattr(world.stored, "documents", read_before_the_step)
+    keys = signing_keys(world.stored, "default", "token")
+    assert keys.usual[0].algorithm == (NEW if step == "finish" else OLD)
 
 
 def test_going_back_waits_for_nobody(world: World) -> None:

@@ -23,7 +23,7 @@ from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
 from sealwright.keys.recovery import Recovery
 from sealwright.keys.rollout import Rollouts
-from sealwright.keys.shares import usual_algorithm
+from sealwright.keys.shares import signing_keys
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
@@ -68,8 +68,9 @@ class KeyLifecycle:
 
         Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``.
         """
-        usual = usual_algorithm(self._catalog, issuer, purpose)
-        return self._journal.issuer(issuer, purpose).lineage(algorithm or usual).active()
+        if algorithm is None:
+            return signing_keys(self._catalog, issuer, purpose).usual[0]
+        return self._journal.issuer(issuer, purpose).lineage(algorithm).active()
 
     def algorithms(self, issuer: str) -> list[str]:
         """What an issuer signs with: one, or two during a roll-out. Raises RefusedError ``move.unknown_issuer``."""

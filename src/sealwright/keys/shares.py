@@ -10,6 +10,7 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.catalog import Document, KeyCatalog
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.record import KeyRecord, Lineage, Purpose
+from sealwright.keys.states import KeyState
 
 KIND = "rollout"
 Draw = Callable[[], int]  # 0 to 99, each as likely
@@ -63,15 +64,18 @@ def lineages_rolled_out(catalog: KeyCatalog) -> set[Lineage]:
 
 
 def signing_keys(catalog: KeyCatalog, issuer: str, purpose: Purpose) -> SigningKeys:
-    """Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``."""
+    """Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``.
+
+    The roll-out is read first, and may begin or end before the keys are: then whichever is active signs.
+    """
     rollout = find_rollout(catalog, issuer, purpose)
     keys = IssuerKeys(catalog.records(issuer), issuer, purpose).check_open()
-    if rollout is None:
+    active = {record.algorithm: _with_public(record) for record in keys.all if record.state is KeyState.ACTIVE}
+    if len(active) == 1:
+        return SigningKeys(*active.values())
+    if rollout is None or rollout.before not in active:
         return SigningKeys(_with_public(keys.lineage().active()))
-    usual, new = keys.of(rollout.before).active(), keys.of(rollout.algorithm).find_active()
-    if new is None:
-        return SigningKeys(_with_public(usual))
-    return SigningKeys(_with_public(usual), _with_public(new), rollout.percent)
+    return SigningKeys(active[rollout.before], active.get(rollout.algorithm), rollout.percent)
 
 
 def _with_public(record: KeyRecord) -> tuple[KeyRecord, PublicJWK]:
