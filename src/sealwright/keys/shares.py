@@ -72,7 +72,7 @@ def signing_keys(catalog: KeyCatalog, issuer: str, purpose: Purpose) -> SigningK
     keys = IssuerKeys(catalog.records(issuer), issuer, purpose).check_open()
     active = {record.algorithm: _with_public(record) for record in keys.all if record.state is KeyState.ACTIVE}
     if len(active) == 1:
-        return SigningKeys(*active.values())
+        return SigningKeys(next(iter(active.values())))
     if rollout is None or rollout.before not in active:
         return SigningKeys(_with_public(keys.lineage().active()))
     return SigningKeys(active[rollout.before], active.get(rollout.algorithm), rollout.percent)
