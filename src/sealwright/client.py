@@ -63,15 +63,29 @@ class KeyServiceClient:
         why = {"reason": reason, "approval": approval}
         return self._call("POST", _path("keys", key_id, verb), why if verb == "revoke" else {**why, "force": force})
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None) -> dict[str, Any]:
-        body = {"reason": reason, "force": force, "approval": approval}
+    def rotate(self, issuer: str, *, reason: str, force: bool = False, **named: str | None) -> dict[str, Any]:
+        """``named``: the algorithm during a roll-out, and an approval."""
+        body = {"reason": reason, "force": force, **named}
         return self._call("POST", _path("issuers", issuer, "rotate"), body)
 
     def emergency_rotate(
-        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
+        self, issuer: str, *, key_id: str | None, reason: str, break_glass: bool = False, **named: str | None
     ) -> dict[str, Any]:
-        body = {"key_id": key_id, "reason": reason, "approval": approval, "break_glass": break_glass}
+        """``named``: the algorithm during a roll-out, and an approval."""
+        body = {"key_id": key_id, "reason": reason, "break_glass": break_glass, **named}
         return self._call("POST", _path("issuers", issuer, "emergency-rotate"), body)
+
+    def rollout(self, issuer: str, step: str, **asked: Any) -> dict[str, Any]:
+        return self._call("POST", _path("issuers", issuer, "rollout", step), asked)
+
+    def issuers(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/issuers")
+
+    def plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("POST", "/v1/config/plan", wanted)
+
+    def apply(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/config/apply", {**wanted, "reason": reason})
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None

@@ -123,6 +123,10 @@ class Reason(StrEnum):
     APPROVAL_UNKNOWN = "approval.unknown"
     APPROVAL_ENDED = "approval.ended"
     APPROVAL_SAME_PERSON = "approval.same_person"
+    GUARD_ROLLOUT = "guard.rollout"
+    GUARD_NO_ROLLOUT = "guard.no_rollout"
+    GUARD_ALGORITHM = "guard.algorithm"
+    GUARD_POLICY = "guard.policy"
 
     SETTINGS_INVALID = "settings.invalid"
     SETTINGS_BACKEND = "settings.backend"

@@ -1,5 +1,7 @@
 """The one reader of the environment; frozen settings with every default in one place.
 
+What is given wins over the environment, and that over the file sealwright.toml.
+
 Every name below is read from ``SEALWRIGHT_<NAME>``, nested ones with two underscores
 (``SEALWRIGHT_TIMINGS__JWKS_MAX_AGE_S=5``), collections as JSON.
 """
@@ -8,49 +10,58 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sealwright.config.fields import (
+    INTERNAL_ISSUER,
+    BackendName,
+    HttpUrl,
+    IssuerName,
+    Leeway,
+    Port,
+    ReplicaName,
+    Seconds,
+    SigningAlgorithm,
+)
+from sealwright.config.reading import find_file, read_file
+from sealwright.config.tables import IssuerTable, settings_of
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
-from sealwright.jose.claims import MAXIMUM_LEEWAY_S
+
+__all__ = [
+    "DEFAULT_HOME",
+    "DEFAULT_ISSUER",
+    "DEFAULT_PORT",
+    "INTERNAL_ISSUER",
+    "BackendName",
+    "BackendSettings",
+    "IssuerName",
+    "ServiceSettings",
+    "SigningAlgorithm",
+    "Timings",
+    "VerifierSettings",
+]
 
 DEFAULT_HOME = Path("sealwright-data")
 DEFAULT_PORT = 8700
 DEFAULT_ISSUER = "default"
-INTERNAL_ISSUER = "internal"
-ISSUER_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-
-
-def _signing_algorithm(name: str) -> str:
-    if name not in ASYMMETRIC:
-        raise ValueError(f"not a signing algorithm; known: {', '.join(sorted(ASYMMETRIC))}")
-    return name
-
-
-def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("not an http(s) URL without query and fragment")
-    return url.rstrip("/")
 
 
 def _known_algorithms(names: frozenset[str]) -> frozenset[str]:
     if not names or not names <= ALGORITHMS.keys():
         raise ValueError("not a set of known algorithm names")
     return names
-
-
-SigningAlgorithm = Annotated[str, AfterValidator(_signing_algorithm)]
-BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-ReplicaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,89}$")]
-IssuerName = Annotated[str, Field(pattern=ISSUER_PATTERN)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Leeway = Annotated[float, Field(ge=0, le=MAXIMUM_LEEWAY_S)]
 
 
 class Timings(BaseModel):
@@ -85,21 +96,58 @@ class _FromEnvironment(BaseSettings):
             raise ConfigurationError(Reason.SETTINGS_INVALID, f"wrong settings: {error}") from None
 
 
+class _Places(_FromEnvironment):
+    """Where to look before the file is read."""
+
+    config: Path | None = None
+    home: Path = DEFAULT_HOME
+
+
+class BackendSettings(BaseModel):
+    """Where private keys live, and the most calls to sign at one time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: SecretStr
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
+
+
+def _table_of(key: str) -> BeforeValidator:
+    """A text alone stands for a table with this key."""
+    return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
+
+
+class _ConfigFile(PydanticBaseSettingsSource):
+    """sealwright.toml as a source below the environment."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # __call__ answers for all fields at once
+
+    def __call__(self) -> dict[str, Any]:
+        given, home = self.current_state.get("config"), Path(self.current_state.get("home") or DEFAULT_HOME)
+        path = find_file(None if given is None else Path(given), home)
+        return {} if path is None else {**settings_of(read_file(path), path.parent), "config": path}
+
+
 class ServiceSettings(_FromEnvironment):
     """What ``sealwright up`` runs with."""
 
+    config: Path | None = None  # the file that was read, if any
     home: Path = DEFAULT_HOME
     host: str = "127.0.0.1"
     port: Port = DEFAULT_PORT
     public_url: HttpUrl | None = None
     database_url: SecretStr | None = None
+    database_url_file: Path | None = None
     replica: ReplicaName | None = None  # the audit chain of this process
     keys_folder: Path | None = None  # of the backend local; shared by replicas that have no other backend
     kek: SecretStr | None = None
     kek_file: Path | None = None
     previous_kek_file: Path | None = None
-    backends: dict[BackendName, SecretStr] = {}  # name -> URI; "local" is always there
-    issuers: dict[IssuerName, SigningAlgorithm] = {DEFAULT_ISSUER: "ES256"}
+    backends: dict[BackendName, Annotated[BackendSettings, _table_of("uri")]] = {}  # "local" is always there
+    issuers: dict[IssuerName, Annotated[IssuerTable, _table_of("algorithm")]] = {
+        DEFAULT_ISSUER: IssuerTable(algorithm="ES256")
+    }
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
     operator_lifetime_s: float = Field(default=900, ge=4, le=900)
@@ -110,6 +158,34 @@ class ServiceSettings(_FromEnvironment):
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
     timings: Timings = Timings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _ConfigFile(settings_cls)
+
+    @classmethod
+    def places(cls, home: Path | None) -> tuple[Path | None, Path]:
+        """The file that the environment names, and the data folder beside which one may be."""
+        named = _Places.load(home=home)
+        return named.config, named.home
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_database_url(cls, given: dict[str, Any]) -> dict[str, Any]:
+        path = given.get("database_url_file")
+        if path is None or given.get("database_url") is not None:
+            return given
+        try:
+            return {**given, "database_url": Path(path).read_text("utf-8").strip()}
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"the file {path} with the URL of the database cannot be read") from None
 
     def at_url(self) -> str:
         """The base of every issuer's ``iss``, without a trailing slash."""

@@ -26,6 +26,8 @@ PLANTED = [
     ("profiles/access_token.py", "sealwright.settings", LAYERS),
     ("settings.py", "sealwright.wiring.signing", LAYERS),
     ("wiring/verifying.py", "sealwright.wiring.signing", HOLDS_NO_KEYS),
+    ("config/tables.py", "sealwright.keys.policy", HOLDS_NO_KEYS),
+    ("config/tables.py", "sealwright.settings", LAYERS),
     ("wiring/verifying.py", "sqlalchemy", HOLDS_NO_KEYS),
     ("services/verifier_service/app.py", "sealwright.wiring.single_process", HOLDS_NO_KEYS),
     ("services/verifier_service/app.py", "sealwright.services.jwks_service.app", "Services do not know each other"),

@@ -8,6 +8,7 @@ from typing import Any
 from sealwright.clock import ManualClock
 from sealwright.errors import BackendError, Reason
 from sealwright.events import Event
+from sealwright.keys.applied_policies import CatalogPolicies
 from sealwright.keys.audit import check_chain
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
@@ -63,7 +64,8 @@ class World:
         self.held = backend or MemoryBackend()
         self.clock = ManualClock()
         self.timings = timings or KeyTimings()
-        self.policies = FixedPolicies(IssuerPolicy(timings=self.timings, approvals=approvals or {}))
+        fixed = FixedPolicies(IssuerPolicy(timings=self.timings, approvals=approvals or {}))
+        self.policies = CatalogPolicies(self.stored, fixed)
         self.events: list[Event] = []
         self.catalog = Interrupted(self.stored, {"commit", "record_signatures"})
         self.backend = Interrupted(self.held, {"generate", "destroy", "sign", "adopt", "import_private"})

@@ -134,6 +134,7 @@ def happened() -> Happened:
 def everything_exported(metrics: Metrics, happened: Happened) -> Scrape:
     fan_out = FanOut(metrics)
     metrics.watch(fan_out)
+    metrics.watch_issuers(lambda: [("default", "Platform", "oncall", "https://wiki.example")])
     for event in happened.every_kind():
         fan_out.observe(event)
     return Scrape(metrics)

@@ -15,6 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="List keys and move them through th
 app.command("import")(key_import.import_key)
 app.command()(key_import.adopt)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
+Which = Annotated[str | None, typer.Option("--algorithm", "-a", help="Which key is meant, during a roll-out.")]
 
 
 @app.command("list")
@@ -52,6 +53,7 @@ def create(
 @app.command()
 def rotate(
     issuer: Issuer = DEFAULT,
+    algorithm: Which = None,
     reason: Why = "routine",
     force: Force = False,
     approval: Approval = None,
@@ -60,7 +62,8 @@ def rotate(
 ) -> None:
     """The standby key becomes active, the active one verifies only, a new standby is published."""
     with open_calls(home) as calls:
-        _print_rotation(calls.rotate(issuer, reason=reason, force=force, approval=approval), as_json)
+        done = calls.rotate(issuer, reason=reason, force=force, algorithm=algorithm, approval=approval)
+    _print_rotation(done, as_json)
 
 
 @app.command("emergency-rotate")
@@ -68,6 +71,7 @@ def emergency_rotate(
     reason: Must,
     issuer: Issuer = DEFAULT,
     key_id: Annotated[str | None, typer.Option("--kid", help="Refuse unless this is the active key.")] = None,
+    algorithm: Which = None,
     approval: Approval = None,
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Without the approvals that the policy asks for: audited, and alerts.")
@@ -77,7 +81,8 @@ def emergency_rotate(
 ) -> None:
     """Revoke the active key at once and sign with the standby: for a key that leaked."""
     with open_calls(home) as calls:
-        done = calls.emergency_rotate(issuer, key_id=key_id, reason=reason, approval=approval, break_glass=break_glass)
+        named = {"key_id": key_id, "algorithm": algorithm}
+        done = calls.emergency_rotate(issuer, reason=reason, approval=approval, break_glass=break_glass, **named)
     _print_rotation(done, as_json)
 
 

@@ -1,6 +1,7 @@
 """The command: verbs, and errors as exit codes.
 
-0 done or accepted, 1 rejected, 2 wrong usage, 3 undecided or unavailable, 4 refused, 5 backend, 6 configuration.
+0 done or accepted, 1 rejected, 2 wrong usage, 3 undecided or unavailable, 4 refused, 5 backend, 6 configuration,
+7 config plan found differences.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from sealwright.cli import (
     approvals,
     audit,
     backup,
+    config,
     credentials,
     inspect,
+    issuers,
     jwk,
     jwks,
     kek,
     keys,
+    rollout,
     secrets,
     sign,
     up,
@@ -44,7 +48,10 @@ app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(issuers.issuers)
 app.add_typer(keys.app, name="keys")
+app.add_typer(rollout.app, name="rollout")
+app.add_typer(config.app, name="config")
 app.add_typer(jwk.app, name="jwk")
 app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")

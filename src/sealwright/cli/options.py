@@ -25,6 +25,12 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 Home = Annotated[
     Path | None, typer.Option("--home", help="The data folder (SEALWRIGHT_HOME).", show_default="./sealwright-data")
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="The file sealwright.toml (SEALWRIGHT_CONFIG).", show_default="beside the data folder"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Issuer = Annotated[str, typer.Option("--issuer", "-i", help="The name of the issuer.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.")]

@@ -62,7 +62,7 @@ def _serve(
     app = build_app(process, operations, lifespan=_lifespan(process, credential, owned, tls))
     secured: dict[str, Any] = {"ssl_context_factory": lambda *_: tls.context} if tls else {}
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10, **secured)
-    server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
+    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -113,7 +113,8 @@ class _AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> None:
+def _announce(process: SingleProcess, folder: DataFolder, as_json: bool) -> None:
+    settings, plan = process.settings, process.own_plan()
     base = settings.at_url()
     facts = {
         "url": settings.local_url(),
@@ -126,6 +127,9 @@ def _announce(settings: ServiceSettings, folder: DataFolder, as_json: bool) -> N
         "log": str(folder.log.absolute()) if sys.stderr.isatty() else "standard error",
         "credential": str(folder.operator_credential.absolute()),
     }
+    if plan is not None:
+        same = "as in" if plan.in_sync else "differ (sealwright config plan) from"
+        facts["policies"] = f"{same} {settings.config}"
     if as_json:
         print_json({name.lower(): value for name, value in facts.items()})
     else:

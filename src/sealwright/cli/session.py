@@ -71,12 +71,33 @@ class KeyCalls(Protocol):
     ) -> dict[str, Any]: ...
 
     def rotate(
-        self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None
+        self,
+        issuer: str,
+        *,
+        reason: str,
+        force: bool = False,
+        algorithm: str | None = None,
+        approval: str | None = None,
     ) -> dict[str, Any]: ...
 
     def emergency_rotate(
-        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
+        self,
+        issuer: str,
+        *,
+        key_id: str | None,
+        reason: str,
+        algorithm: str | None = None,
+        approval: str | None = None,
+        break_glass: bool = False,
     ) -> dict[str, Any]: ...
+
+    def rollout(self, issuer: str, step: str, **asked: Any) -> dict[str, Any]: ...
+
+    def issuers(self) -> dict[str, Any]: ...
+
+    def plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def apply(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]: ...
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
@@ -94,16 +115,18 @@ class KeyCalls(Protocol):
 
 
 @contextlib.contextmanager
-def open_calls(home: Path | None, *, create: bool = False) -> Iterator[KeyCalls]:
+def open_calls(
+    home: Path | None, *, create: bool = False, settings: ServiceSettings | None = None, open_new: bool = True
+) -> Iterator[KeyCalls]:
     """The service of the data folder when it runs, its stores themselves when it does not.
 
-    Without --home, the service at SEALWRIGHT_URL if that is set.
+    Without --home, the service at SEALWRIGHT_URL if that is set. The stores open new issuers unless told not to.
     """
     elsewhere = ClientSettings.load()
-    if home is None and elsewhere.url is not None:
+    if home is None and settings is None and elsewhere.url is not None:
         yield remote_service(elsewhere)
         return
-    settings = ServiceSettings.load(home=home)
+    settings = settings or ServiceSettings.load(home=home)
     folder = DataFolder(settings.home)
     try:
         owned = OwnedFolder(settings.home, create=create)
@@ -116,15 +139,15 @@ def open_calls(home: Path | None, *, create: bool = False) -> Iterator[KeyCalls]
     # Tokens issued while the service is down name the same issuer as those issued while it is up.
     settings = settings.model_copy(update={"public_url": settings.public_url or folder.noted_public_url()})
     with owned:
-        yield from _own_calls(settings, owned)
+        yield from _own_calls(settings, owned, open_new)
 
 
-def _own_calls(settings: ServiceSettings, owned: OwnedFolder) -> Iterator[KeyCalls]:
+def _own_calls(settings: ServiceSettings, owned: OwnedFolder, open_new: bool) -> Iterator[KeyCalls]:
     # Only this path needs the database and the stored keys: other verbs start without loading either.
     from sealwright.services.key_service.operations import KeyOperations
     from sealwright.wiring.single_process import open_single_process
 
-    with open_single_process(settings, owned) as process:
+    with open_single_process(settings, owned, open_new=open_new) as process:
         yield KeyOperations(process, actor())
 
 

@@ -65,7 +65,7 @@ class Emergency:
         def rotated() -> Rotation:
             return self._rotate(self._lineage(issuer, key_id, algorithm), key_id, actor, reason, agreed)
 
-        rotation = _until_settled(rotated)
+        rotation = until_settled(rotated)
         if break_glass:
             self._journal.report_break_glass(issuer, actor, reason)
         self._journal.destroy_soon(rotation.previous, actor, reason)
@@ -74,7 +74,7 @@ class Emergency:
     def revoke(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``rotate``."""
         guards.check_reason(reason)
-        before, revoked = _until_settled(lambda: self._revoke(key_id, actor, reason, approval))
+        before, revoked = until_settled(lambda: self._revoke(key_id, actor, reason, approval))
         self._journal.destroy_soon(revoked, actor, reason)
         if before is KeyState.STANDBY and revoked.parent is None:
             self._standbys.ensure(revoked.lineage, actor, reason)
@@ -167,7 +167,8 @@ def find(records: list[KeyRecord], key_id: str) -> KeyRecord:
     return found[0]
 
 
-def _until_settled(move: Callable[[], T]) -> T:
+def until_settled(move: Callable[[], T]) -> T:
+    """Look again and repeat when somebody else was faster."""
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             return move()

@@ -7,7 +7,7 @@ from typing import Self
 
 from sealwright.errors import Reason, RefusedError
 from sealwright.keys import guards
-from sealwright.keys.record import KeyRecord, Purpose
+from sealwright.keys.record import KeyRecord, Lineage, Purpose
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
@@ -15,8 +15,9 @@ from sealwright.keys.timings import KeyTimings
 class LineageKeys:
     """The keys of one issuer, purpose and algorithm, of which one is active and one is standby. One instant."""
 
-    def __init__(self, siblings: list[KeyRecord], algorithm: str) -> None:
-        self.algorithm = algorithm
+    def __init__(self, siblings: list[KeyRecord], lineage: Lineage) -> None:
+        self.lineage = lineage
+        algorithm = lineage[2]
         self.all = [record for record in siblings if record.algorithm == algorithm]
         self._siblings = siblings
 
@@ -66,6 +67,7 @@ class IssuerKeys:
 
     def __init__(self, records: Iterable[KeyRecord], issuer: str, purpose: Purpose) -> None:
         self.all = [record for record in records if (record.issuer, record.purpose) == (issuer, purpose)]
+        self._of = issuer, purpose
 
     @property
     def opened(self) -> bool:
@@ -97,4 +99,4 @@ class IssuerKeys:
 
     def of(self, algorithm: str) -> LineageKeys:
         """Those of one algorithm, which may be none."""
-        return LineageKeys(self.all, algorithm)
+        return LineageKeys(self.all, (*self._of, algorithm))

@@ -70,6 +70,12 @@ class Journal:
     def report_break_glass(self, issuer: str, actor: str, reason: str) -> None:
         tell(self._observer, BreakGlassUsed(issuer, actor, reason))
 
+    def note(
+        self, action: str, issuer: str, documents: Sequence[Put | Remove], actor: str, reason: str, **facts: Any
+    ) -> None:
+        """One transaction that changes documents and no key."""
+        self.catalog.commit(documents, AuditEntry(self.clock.now(), actor, action, issuer, None, reason, facts))
+
     def insert(self, records: Sequence[KeyRecord], actor: str, reason: str) -> None:
         self.write("key.journaled", [Insert(record) for record in records], actor, reason)
 

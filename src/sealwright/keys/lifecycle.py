@@ -26,6 +26,8 @@ from sealwright.keys.opening import Opening
 from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
 from sealwright.keys.recovery import Recovery
+from sealwright.keys.rollout import Rollouts
+from sealwright.keys.shares import signing_keys
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
@@ -54,6 +56,7 @@ class KeyLifecycle:
         self._journal = Journal(catalog, backends, self._policies, clock, observer)
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
+        self.rollouts = Rollouts(self._journal, self._standbys)
         self.approvals = Approvals(catalog, self._policies, clock)
         self._emergency = Emergency(self._journal, self._standbys, self.approvals, issuer_url)
         self._importing = Importing(self._journal, self._standbys)
@@ -67,7 +70,12 @@ class KeyLifecycle:
         return find(self._catalog.records(), key_id)
 
     def active(self, issuer: str, purpose: Purpose = "token", algorithm: str | None = None) -> KeyRecord:
-        """Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``."""
+        """The one before the roll-out, unless an algorithm says otherwise.
+
+        Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``.
+        """
+        if algorithm is None:
+            return signing_keys(self._catalog, issuer, purpose).usual[0]
         return self._journal.issuer(issuer, purpose).lineage(algorithm).active()
 
     def algorithms(self, issuer: str) -> list[str]:

@@ -15,8 +15,8 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog
-from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.record import KeyRecord, Purpose
+from sealwright.keys.shares import Draw, SigningKeys, drawn, signing_keys
 
 ATTEMPTS = 10  # each rotation between taking the key and releasing the signature costs one
 
@@ -45,6 +45,7 @@ class ManagedSigner:
         purpose: Purpose = "token",
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
+        draw: Draw = drawn,
     ) -> None:
         self._catalog = catalog
         self._backends = backends
@@ -52,7 +53,8 @@ class ManagedSigner:
         self._purpose: Purpose = purpose
         self._clock = clock
         self._observer = observer
-        self._known: tuple[int, KeyRecord, PublicJWK] | None = None
+        self._draw = draw
+        self._known: tuple[int, SigningKeys] | None = None
 
     def sign(self, payload: bytes, *, typ: str | None, actor: str) -> SignedToken:
         """A compact JWS by the key that is active now.
@@ -87,13 +89,11 @@ class ManagedSigner:
             tell(self._observer, event)
 
     def _active(self) -> tuple[KeyRecord, PublicJWK]:
-        """The active key; looked up again only when the catalog's version has changed. The fence covers the rest."""
+        """An active key; looked up again only when the catalog's version has changed. The fence covers the rest."""
         version = self._catalog.version()
         if self._known is None or self._known[0] != version:
-            records = IssuerKeys(self._catalog.records(self._issuer), self._issuer, self._purpose)
-            record = records.check_open().lineage().active()
-            self._known = (version, record, record.public_key())
-        return self._known[1:]
+            self._known = (version, signing_keys(self._catalog, self._issuer, self._purpose))
+        return self._known[1].pick(self._draw)
 
 
 @dataclass(frozen=True, slots=True)

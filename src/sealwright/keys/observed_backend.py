@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -17,12 +19,21 @@ T = TypeVar("T")
 class ObservedBackend:
     """A KeyBackend around another one, so that backends contain no line about metrics."""
 
-    def __init__(self, inner: KeyBackend, observer: Observer | None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        inner: KeyBackend,
+        observer: Observer | None,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        concurrency: int | None = None,
+    ) -> None:
+        """``concurrency`` is the most calls to sign at one time; others wait, and their wait is not the backend's."""
         self.name = inner.name
         self.algorithms = inner.algorithms
         self.inner = inner
         self._observer = observer
         self._clock = clock
+        self._room = threading.BoundedSemaphore(concurrency) if concurrency else contextlib.nullcontext()
 
     def generate(self, handle: str, algorithm: str) -> PublicHalf:
         if algorithm not in self.algorithms:
@@ -34,7 +45,8 @@ class ObservedBackend:
         return self._observed("find", lambda: self.inner.find(handle))
 
     def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
-        return self._observed("sign", lambda: self.inner.sign(handle, signing_input))
+        with self._room:
+            return self._observed("sign", lambda: self.inner.sign(handle, signing_input))
 
     def disable(self, handle: str) -> None:
         self._observed("disable", lambda: self.inner.disable(handle))

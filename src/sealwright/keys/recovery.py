@@ -9,6 +9,7 @@ from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.opening import Opening
 from sealwright.keys.record import ADOPTION, KeyRecord, Lineage
+from sealwright.keys.shares import lineages_rolled_out
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 
@@ -26,7 +27,8 @@ class Recovery:
     def run(self, actor: str) -> list[str]:
         """Says what it did, a line for each step."""
         done: list[str] = []
-        for lineage in sorted({record.lineage for record in self._journal.catalog.records() if not record.parent}):
+        begun = {record.lineage for record in self._journal.catalog.records() if not record.parent}
+        for lineage in sorted(begun | lineages_rolled_out(self._journal.catalog)):
             with self._journal.catalog.turn(turn_of(lineage[0])):
                 done += self._recover(lineage, actor)
         for record in self._journal.catalog.records():
@@ -46,7 +48,8 @@ class Recovery:
         if not everything.opened:
             self._opening.open(lineage, keys.pending[0].backend, actor, REASON)
             return [f"opened issuer {issuer}"]
-        lacks = keys.find_active() is not None and keys.find_standby() is None
+        alive = keys.find_active() is not None or lineage in lineages_rolled_out(self._journal.catalog)
+        lacks = alive and keys.find_standby() is None
         made = lacks and self._standbys.ensure(lineage, actor, REASON) is not None
         left = self._journal.issuer(issuer, purpose).of(algorithm)
         surplus = left.pending + left.interrupted

@@ -33,14 +33,10 @@ class Standbys:
         return None
 
     def make(self, keys: LineageKeys, actor: str, reason: str) -> KeyRecord:
-        """A new key of an issuer that signs already, made at its backend and published."""
+        """A new key of an open issuer, made at its backend and published."""
         record = next(iter(keys.pending), None)
         if record is None:
-            active = keys.active()
-            backend = active.backend
-            if active.purpose != "shared-secret":
-                backend = self._journal.policies.of(active.issuer).backend
-            record = self._journal.new(active.issuer, active.purpose, active.algorithm, backend)
+            record = self._journal.new(*keys.lineage, self._backend(keys))
             self._journal.insert([record], actor, reason)
         return self.publish(self._journal.made(record), keys, actor, reason)
 
@@ -51,6 +47,11 @@ class Standbys:
         keys.check_room(self._journal.policies.of(record.issuer).timings)
         self._journal.write("key.published", [Replace(published)], actor, reason)
         return published
+
+    def _backend(self, keys: LineageKeys) -> str:
+        """The one of the policy; a secret of a partner stays where its kind is kept."""
+        issuer, purpose, _ = keys.lineage
+        return keys.active().backend if purpose == "shared-secret" else self._journal.policies.of(issuer).backend
 
 
 def turn_of(issuer: str) -> str:

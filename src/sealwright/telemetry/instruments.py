@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.labels import Children
+from sealwright.telemetry.shown import shown
 
 # The steps of Kubernetes, finer ones below 5 ms, and 20 and 200 ms because targets lie there (M7, M3).
 BUCKETS_S = (
@@ -66,6 +67,26 @@ class ObserverFailures(Collector):
     def collect(self) -> Iterable[Metric]:
         meaning = "Calls of an observer that raised."
         yield CounterMetricFamily("sealwright_observer_failures", meaning, value=self._fan_out.failures)
+
+
+class IssuerInfo(Collector):
+    """Who answers for each issuer, read at scrape time; a series for each issuer, joined to others by its label."""
+
+    def __init__(self, issuers: Callable[[], Iterable[tuple[str, str, str, str]]]) -> None:
+        self._issuers = issuers
+
+    def describe(self) -> Iterable[Metric]:
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        family = self._family()
+        for facts in self._issuers():
+            family.add_metric([shown(fact) for fact in facts], 1)
+        yield family
+
+    def _family(self) -> GaugeMetricFamily:
+        labels = ("issuer", "owner", "pager", "runbook")
+        return GaugeMetricFamily("sealwright_issuer_info", "Who answers for an issuer.", labels=labels)
 
 
 class WithoutCreated(Collector):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +19,7 @@ from sealwright.events import (
     TokenSigned,
 )
 from sealwright.telemetry.fan_out import FanOut
-from sealwright.telemetry.instruments import Instruments, ObserverFailures, WithoutCreated
+from sealwright.telemetry.instruments import Instruments, IssuerInfo, ObserverFailures, WithoutCreated
 from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
 from sealwright.telemetry.shown import shown_source
 
@@ -75,6 +75,10 @@ class Metrics:
     def watch(self, fan_out: FanOut) -> None:
         """Export the failures of this fan-out's observers as well. Once for each registry."""
         self.registry.register(ObserverFailures(fan_out))
+
+    def watch_issuers(self, issuers: Callable[[], Iterable[tuple[str, str, str, str]]]) -> None:
+        """Export name, owner, pager and runbook of each issuer, as they are at a scrape. Once for each registry."""
+        self.registry.register(IssuerInfo(issuers))
 
     def exposition(self) -> tuple[bytes, str]:
         """The body and the content type of a scrape, in the Prometheus text format."""

@@ -92,3 +92,19 @@ def open_backend(name: str, uri: str) -> KeyBackend:
         ) from error
     backend.name = name
     return backend
+
+
+def makes(name: str, uri: str) -> frozenset[str] | str:
+    """The algorithms of a backend, or why they cannot be told here. Raises ValueError for a URI that is wrong."""
+    if name == LOCAL:
+        return LocalBackend.algorithms
+    try:
+        parsed = BackendUri.parse(uri)
+    except ConfigurationError as error:
+        raise ValueError(error.message) from None
+    if parsed.scheme not in SCHEMES:
+        raise ValueError(f"unknown scheme; known: {', '.join(sorted(SCHEMES))}")
+    try:
+        return open_backend(name, uri).algorithms
+    except ConfigurationError as error:  # a driver or a secret that is only where the service runs
+        return error.message

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.config.policies import policy_of
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.keys.applied_policies import CatalogPolicies
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.history import trust_root_keys
@@ -77,14 +79,18 @@ def database_url(settings: ServiceSettings, folder: DataFolder) -> str:
     return settings.database_url.get_secret_value() if settings.database_url else f"sqlite:///{folder.database}"
 
 
-def build_policies(settings: ServiceSettings) -> Policies:
-    """The policy of every issuer, as the settings have it."""
-    timings = KeyTimings(**settings.timings.model_dump())
-    named = {
-        INTERNAL_ISSUER: IssuerPolicy(algorithm=settings.internal_algorithm, timings=timings),
-        **{name: IssuerPolicy(algorithm=alg, timings=timings) for name, alg in settings.issuers.items()},
-    }
-    return FixedPolicies(IssuerPolicy(timings=timings), named)
+def build_policies(settings: ServiceSettings, catalog: KeyCatalog) -> CatalogPolicies:
+    """What was applied; for other issuers what the settings say.
+
+    What a file says about one issuer counts once it is applied: a file that was edited changes nothing by itself.
+    """
+    times = settings.timings.model_dump()
+    usual = IssuerPolicy(timings=KeyTimings(**times))
+    named = {INTERNAL_ISSUER: replace(usual, algorithm=settings.internal_algorithm)}
+    for name, table in settings.issuers.items():
+        filed = settings.config is not None
+        named[name] = replace(usual, algorithm=table.algorithm) if filed else policy_of(table, times)
+    return CatalogPolicies(catalog, FixedPolicies(usual, named))
 
 
 def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:

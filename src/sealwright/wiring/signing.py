@@ -59,7 +59,8 @@ def build_signing(
     clock: Clock = SYSTEM_CLOCK,
 ) -> SigningSide:
     observed: dict[str, KeyBackend] = {
-        name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
+        name: ObservedBackend(backend, observer, clock, concurrency=_concurrency(settings, name))
+        for name, backend in backends.items()
     }
     secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
     lifecycle = KeyLifecycle(
@@ -67,3 +68,8 @@ def build_signing(
     )
     partners = PartnerSecrets(catalog, secrets, clock)
     return SigningSide(catalog, observed, lifecycle, partners, clock, observer)
+
+
+def _concurrency(settings: ServiceSettings, name: str) -> int | None:
+    given = settings.backends.get(name)
+    return given.concurrency if given is not None else None

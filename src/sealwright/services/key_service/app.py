@@ -16,6 +16,7 @@ from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service import access_routes
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.policy_routes import policy_routes
 from sealwright.services.key_service.secret_routes import secret_routes
 from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
 
@@ -60,9 +61,16 @@ class Import(BaseModel):
     reason: Text = "routine"
 
 
+class Rotation(Move):
+    """``algorithm`` says which key is meant, during a roll-out."""
+
+    algorithm: SigningAlgorithm | None = None
+
+
 class EmergencyRotation(Revocation):
     key_id: str | None = None
     break_glass: bool = False
+    algorithm: SigningAlgorithm | None = None
 
 
 def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
@@ -76,6 +84,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     )
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
+    app.include_router(policy_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
@@ -125,9 +134,8 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
         return operations.by(caller.subject).import_key(issuer, **body.model_dump())
 
     @router.post("/rotate")
-    def rotate(issuer: str, body: Move | None = None, caller: Caller = writer) -> dict[str, Any]:
-        why = body or Move()
-        return operations.by(caller.subject).rotate(issuer, **why.model_dump())
+    def rotate(issuer: str, body: Rotation | None = None, caller: Caller = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).rotate(issuer, **(body or Rotation()).model_dump())
 
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Caller = writer) -> dict[str, Any]:

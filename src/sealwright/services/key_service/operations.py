@@ -9,8 +9,10 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
+from sealwright.keys.states import KeyState
 from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.access_operations import AccessOperations
+from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.views import rotation_view, view
@@ -20,13 +22,12 @@ from sealwright.wiring.single_process import SingleProcess
 AUDIT_PAGE_ENTRIES = 500
 
 
-class KeyOperations:
+class KeyOperations(IssuerOperations):
     """Every method answers JSON-ready data, and is audited under the name of the actor."""
 
     def __init__(self, process: SingleProcess, actor: str) -> None:
-        self._process = process
+        super().__init__(process, actor)
         self._lifecycle = process.signing.lifecycle
-        self._actor = actor
 
     def by(self, actor: str | None) -> KeyOperations:
         """The same operations, asked by somebody else."""
@@ -83,15 +84,15 @@ class KeyOperations:
         steps[verb]()
         return view(self._lifecycle.find(key_id))
 
-    def rotate(self, issuer: str, *, reason: str, force: bool = False, approval: str | None = None) -> dict[str, Any]:
-        why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
-        return rotation_view(self._lifecycle.rotate(issuer, force=force, **why))
+    def rotate(self, issuer: str, *, reason: str, force: bool = False, **named: Any) -> dict[str, Any]:
+        """``named``: the algorithm during a roll-out, and an approval."""
+        return rotation_view(self._lifecycle.rotate(issuer, actor=self._actor, reason=reason, force=force, **named))
 
-    def emergency_rotate(
-        self, issuer: str, *, key_id: str | None, reason: str, approval: str | None = None, break_glass: bool = False
-    ) -> dict[str, Any]:
-        why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
-        return rotation_view(self._lifecycle.emergency_rotate(issuer, key_id=key_id, break_glass=break_glass, **why))
+    def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str, **named: Any) -> dict[str, Any]:
+        """``named``: the algorithm during a roll-out, an approval, or ``break_glass``."""
+        return rotation_view(
+            self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason, **named)
+        )
 
     def issue_token(
         self,
@@ -108,11 +109,13 @@ class KeyOperations:
     def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
         claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
         settings = self._process.settings
-        lifetime_s = min(settings.operator_lifetime_s, settings.timings.longest_token_s)
+        lifetime_s = min(settings.operator_lifetime_s, self._longest_s(INTERNAL_ISSUER))
         return self._issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
 
-    def active_key_id_of_operators(self) -> str | None:
-        return self._lifecycle.active(INTERNAL_ISSUER).key_id
+    def active_key_ids_of_operators(self) -> set[str | None]:
+        """One, or two during a roll-out."""
+        records = self._lifecycle.records(INTERNAL_ISSUER)
+        return {record.key_id for record in records if record.state is KeyState.ACTIVE and record.purpose == "token"}
 
     def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
         """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
@@ -153,7 +156,7 @@ class KeyOperations:
         audience: str | Sequence[str],
         lifetime_s: float | None = None,
     ) -> dict[str, Any]:
-        longest_s = self._process.settings.timings.longest_token_s
+        longest_s = self._longest_s(issuer)
         payload = access_token_payload(
             claims,
             issuer=self._process.issuer_url(issuer),
@@ -170,6 +173,9 @@ class KeyOperations:
             "key_id": signed.key_id,
             "algorithm": signed.algorithm,
         }
+
+    def _longest_s(self, issuer: str) -> float:
+        return self._process.policies.of(issuer).timings.longest_token_s
 
 
 def _refuse_internal(issuer: str) -> None:

@@ -57,6 +57,6 @@ class OperatorCredential:
 
     def _signed_by_active_key(self) -> bool:
         try:
-            return self._operations.active_key_id_of_operators() == self._key_id
+            return self._key_id in self._operations.active_key_ids_of_operators()
         except SealwrightError:
             return True

@@ -1,0 +1,1 @@
+"""The file sealwright.toml: its tables, where each line is, and what in it cannot be right."""
