@@ -39,7 +39,7 @@ class KeyServiceClient:
         return self._call("POST", _path("issuers", issuer, "keys"), {"algorithm": algorithm, "reason": reason})
 
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        body = {"reason": reason} if verb == "revoke" else {"reason": reason, "force": force}
+        body = {"reason": reason} if verb in ("revoke", "hold") else {"reason": reason, "force": force}
         return self._call("POST", _path("keys", key_id, verb), body)
 
     def rotate(self, issuer: str, *, reason: str, force: bool = False) -> dict[str, Any]:
@@ -47,6 +47,13 @@ class KeyServiceClient:
 
     def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
         return self._call("POST", _path("issuers", issuer, "emergency-rotate"), {"key_id": key_id, "reason": reason})
+
+    def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
+        named = f"&issuer={quote(issuer, safe='')}" if issuer else ""
+        return self._call("GET", f"/v1/plan?for_s={for_s}{named}")
+
+    def orphans(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/orphans")
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None

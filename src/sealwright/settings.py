@@ -99,6 +99,7 @@ class ServiceSettings(_FromEnvironment):
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
     operator_lifetime_s: float = Field(default=900, ge=4, le=900)
+    scheduler_every_s: float = Field(default=10, ge=0.1, le=3600)
     timings: Timings = Timings()
 
     def at_url(self) -> str:

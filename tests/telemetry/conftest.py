@@ -11,7 +11,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    OrphansCounted,
+    ScheduledStepFailed,
+    SchedulerTicked,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
@@ -108,9 +118,23 @@ class Happened:
     def called(**changed: Any) -> BackendCalled:
         return BackendCalled(**({"backend": "local", "call": "sign", "duration_s": 0.002} | changed))
 
+    @staticmethod
+    def ticked(**changed: Any) -> SchedulerTicked:
+        return SchedulerTicked(**({"outcome": "done", "duration_s": 0.002} | changed))
+
+    @staticmethod
+    def step_failed(**changed: Any) -> ScheduledStepFailed:
+        usual = {"step": "rotate", "issuer": "default", "key_id": "k1", "reason": Reason.BACKEND_FAILED}
+        return ScheduledStepFailed(**(usual | changed))
+
+    @staticmethod
+    def orphans(**changed: Any) -> OrphansCounted:
+        return OrphansCounted(**({"backend": "local", "unknown": 2, "missing": 1} | changed))
+
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
-        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        tokens = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        return [*tokens, self.ticked(), self.step_failed(), self.orphans()]
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from sealwright.cli import keys_ahead
 from sealwright.cli.options import DEFAULT, Force, Home, Issuer, Json, Why, print_json, print_table
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
+app.command()(keys_ahead.plan)
+app.command()(keys_ahead.orphans)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
 
@@ -113,6 +116,18 @@ def destroy(
     _move("destroy", kid, reason, force, home, as_json)
 
 
+@app.command()
+def hold(kid: KeyId, reason: Must, home: Home = None, as_json: Json = False) -> None:
+    """Keep a key from being retired or destroyed, whatever the time says; release ends that."""
+    _move("hold", kid, reason, False, home, as_json)
+
+
+@app.command()
+def release(kid: KeyId, reason: Why = "routine", home: Home = None, as_json: Json = False) -> None:
+    """End a hold."""
+    _move("release", kid, reason, False, home, as_json)
+
+
 def _move(verb: str, kid: str, reason: str, force: bool, home: Home, as_json: bool) -> None:
     with open_calls(home) as calls:
         key = calls.move(verb, kid, reason=reason, force=force)
@@ -137,8 +152,9 @@ def _print_table(keys: list[dict[str, Any]]) -> None:
 def _row(key: dict[str, Any]) -> tuple[str, ...]:
     state = key["state"]
     shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
+    held = " (held)" if key.get("hold") else ""
     times = (_minute(key.get(name, "")) for name in (_SINCE[state], "last_signed_at"))
-    return key["issuer"], key["algorithm"], shown, *times, key["key_id"] or "(not made yet)"
+    return key["issuer"], key["algorithm"], shown + held, *times, key["key_id"] or "(not made yet)"
 
 
 def _minute(at: str) -> str:

@@ -18,7 +18,7 @@ class LineageKeys:
     def __init__(self, siblings: list[KeyRecord], algorithm: str) -> None:
         self.algorithm = algorithm
         self.all = [record for record in siblings if record.algorithm == algorithm]
-        self._siblings = siblings
+        self.siblings = siblings
 
     @property
     def pending(self) -> list[KeyRecord]:
@@ -50,7 +50,7 @@ class LineageKeys:
             raise RefusedError(Reason.GUARD_STANDBY_EXISTS, "the issuer has a standby key already")
 
     def check_room(self, timings: KeyTimings) -> None:
-        guards.check_room(self._siblings, timings)
+        guards.check_room(self.siblings, timings)
 
     def _in(self, state: KeyState) -> list[KeyRecord]:
         return [record for record in self.all if record.state is state]

@@ -25,6 +25,7 @@ from sealwright.keys.recovery import Recovery
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
+from sealwright.keys.upkeep import Upkeep
 
 
 class KeyLifecycle:
@@ -51,7 +52,8 @@ class KeyLifecycle:
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
         self._emergency = Emergency(self._journal, self._standbys, issuer_url)
-        self._recovery = Recovery(self._journal, self._standbys, self._opening)
+        self.upkeep = Upkeep(self._journal, self._standbys)
+        self._recovery = Recovery(self._journal, self._standbys, self._opening, self.upkeep)
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         return self._catalog.records(issuer)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sealwright.keys.catalog import Replace
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.opening import Opening
-from sealwright.keys.record import KeyRecord, Lineage
+from sealwright.keys.record import Lineage
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
+from sealwright.keys.upkeep import Upkeep
 
 REASON = "recovery at start"
 
@@ -16,10 +16,11 @@ REASON = "recovery at start"
 class Recovery:
     """Holds the turn of each issuer while it looks: what another process is making now is no leftover."""
 
-    def __init__(self, journal: Journal, standbys: Standbys, opening: Opening) -> None:
+    def __init__(self, journal: Journal, standbys: Standbys, opening: Opening, upkeep: Upkeep) -> None:
         self._journal = journal
         self._standbys = standbys
         self._opening = opening
+        self._upkeep = upkeep
 
     def run(self, actor: str) -> list[str]:
         """Says what it did, a line for each step."""
@@ -29,7 +30,7 @@ class Recovery:
                 done += self._recover(lineage, actor)
         for record in self._journal.catalog.records():
             if record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None:
-                self._journal.destroy_material(record, actor, REASON)
+                self._upkeep.erase(record.handle, actor, REASON)
                 done.append(f"destroyed the private half of {record.key_id or record.handle}")
         return done
 
@@ -44,11 +45,5 @@ class Recovery:
         made = lacks and self._standbys.ensure(lineage, actor, REASON) is not None
         surplus = self._journal.issuer(issuer, purpose).of(algorithm).pending
         for record in surplus:
-            self.withdraw(record, actor, REASON)
+            self._upkeep.withdraw(record.handle, actor, REASON)
         return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)
-
-    def withdraw(self, record: KeyRecord, actor: str, reason: str) -> None:
-        """pending to retired, and the private half destroyed: the backend may have made it before the crash."""
-        withdrawn = record.moved(KeyState.RETIRED, retired_at=self._journal.clock.now())
-        self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
-        self._journal.destroy_material(withdrawn, actor, reason)

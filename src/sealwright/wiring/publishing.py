@@ -12,8 +12,9 @@ from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
-from sealwright.keys.publication import max_age_s, published_keys, revoked_key_ids
+from sealwright.keys.publication import Schedule, max_age_s, published_keys, revoked_key_ids, schedule
 from sealwright.keys.record import KeyRecord
+from sealwright.keys.rotation import PlannedMove, scheduled
 from sealwright.keys.timings import KeyTimings
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder
@@ -27,6 +28,7 @@ class IssuerKeys:
     revoked: frozenset[str]
     body: bytes
     etag: str
+    ahead: Schedule
 
 
 class Publications:
@@ -50,14 +52,16 @@ class Publications:
             raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such issuer") from None
 
     def max_age_s(self, name: str) -> int:
-        return max_age_s(self._policies.of(name).timings)
+        """As of this moment: what is ahead is part of the snapshot. Raises RejectedError ``request.not_found``."""
+        return max_age_s(self._policies.of(name).timings, self.issuer(name).ahead, self._clock.now())
 
     def _current(self) -> tuple[int, list[KeyRecord], dict[str, IssuerKeys]]:
         version = self._catalog.version()
         if self._snapshot[0] != version:
             records = self._catalog.records()
             names = dict.fromkeys(record.issuer for record in records if record.published)
-            self._snapshot = (version, records, {name: _issuer_keys(records, name) for name in names})
+            planned = scheduled(records, self._policies)
+            self._snapshot = (version, records, {name: _issuer_keys(records, planned, name) for name in names})
         return self._snapshot
 
 
@@ -77,8 +81,8 @@ def build_policies(settings: ServiceSettings) -> Policies:
     return FixedPolicies(IssuerPolicy(timings=timings), named)
 
 
-def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:
+def _issuer_keys(records: list[KeyRecord], planned: list[PlannedMove], name: str) -> IssuerKeys:
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag)
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag, schedule(planned, name))

@@ -24,6 +24,7 @@ class SigningSide:
     catalog: KeyCatalog
     backends: dict[str, KeyBackend]
     lifecycle: KeyLifecycle
+    policies: Policies
     clock: Clock
     observer: Observer
     _signers: dict[str, ManagedSigner] = field(default_factory=dict)
@@ -62,4 +63,4 @@ def build_signing(
     lifecycle = KeyLifecycle(
         catalog, backends, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
     )
-    return SigningSide(catalog, backends, lifecycle, clock, observer)
+    return SigningSide(catalog, backends, lifecycle, policies, clock, observer)

@@ -15,6 +15,7 @@ from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.planning import LONGEST_PLAN_S
 from sealwright.settings import IssuerName, SigningAlgorithm
 from sealwright.trust.decision import Verified
 
@@ -58,6 +59,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     )
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
+    app.include_router(_plan_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     return app
 
@@ -71,6 +73,10 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     def list_keys(issuer: Annotated[str | None, Query(max_length=100)] = None) -> dict[str, Any]:
         return operations.keys(issuer)
 
+    @router.post("/{key_id}/hold")
+    def hold(key_id: str, body: Revocation, caller: Verified = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).move("hold", key_id, reason=body.reason)
+
     @router.post("/{key_id}/revoke")
     def revoke(key_id: str, body: Revocation, caller: Verified = writer) -> dict[str, Any]:
         return operations.by(caller.subject).move("revoke", key_id, reason=body.reason)
@@ -78,7 +84,7 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     @router.post("/{key_id}/{verb}")
     def move(
         key_id: str,
-        verb: Literal["activate", "retire", "restore", "destroy"],
+        verb: Literal["activate", "retire", "restore", "destroy", "release"],
         body: Move | None = None,
         caller: Verified = writer,
     ) -> dict[str, Any]:
@@ -104,6 +110,23 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Verified = writer) -> dict[str, Any]:
         return operations.by(caller.subject).emergency_rotate(issuer, key_id=body.key_id, reason=body.reason)
+
+    return router
+
+
+def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["keys"], dependencies=[Depends(credentials.require(KEYS_READ))])
+
+    @router.get("/plan")
+    def show_plan(
+        issuer: Annotated[str | None, Query(max_length=100)] = None,
+        for_s: Annotated[float, Query(ge=0, le=LONGEST_PLAN_S)] = 30 * 86_400,
+    ) -> dict[str, Any]:
+        return operations.plan(issuer, for_s=for_s)
+
+    @router.get("/orphans")
+    def list_orphans() -> dict[str, Any]:
+        return operations.orphans()
 
     return router
 

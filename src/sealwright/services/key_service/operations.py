@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.record import KeyRecord
 from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.services.key_service.planning import orphans_of, plan_of
+from sealwright.services.key_service.times import written
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
@@ -49,13 +50,15 @@ class KeyOperations:
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
 
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
-        """activate, retire, restore, revoke or destroy one key."""
+        """activate, retire, restore, revoke, destroy, hold or release one key."""
         steps: dict[str, Any] = {
             "activate": lambda: self._lifecycle.activate(key_id, actor=self._actor, reason=reason, force=force),
             "retire": lambda: self._lifecycle.retire(key_id, actor=self._actor, reason=reason, force=force),
             "restore": lambda: self._lifecycle.restore(key_id, actor=self._actor, reason=reason),
             "revoke": lambda: self._lifecycle.revoke(key_id, actor=self._actor, reason=reason),
             "destroy": lambda: self._lifecycle.destroy(key_id, actor=self._actor, reason=reason, force=force),
+            "hold": lambda: self._lifecycle.hold(key_id, actor=self._actor, reason=reason),
+            "release": lambda: self._lifecycle.release(key_id, actor=self._actor, reason=reason),
         }
         steps[verb]()
         return view(self._lifecycle.find(key_id))
@@ -65,6 +68,13 @@ class KeyOperations:
 
     def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
         return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
+
+    def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
+        """What is going to happen in so many seconds, and what is blocked."""
+        return plan_of(self._process.signing, issuer, for_s)
+
+    def orphans(self) -> dict[str, Any]:
+        return orphans_of(self._process.signing)
 
     def issue_token(
         self,
@@ -140,7 +150,7 @@ class KeyOperations:
 def view(record: KeyRecord) -> dict[str, Any]:
     """A key record for people and machines: times in RFC 3339, what has not happened left out."""
     shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
-    times = {name: _written(value) for name, value in shown.items() if name.endswith("_at")}
+    times = {name: written(value) for name, value in shown.items() if name.endswith("_at")}
     return {**shown, **times, "key_id": record.key_id}
 
 
@@ -150,10 +160,6 @@ def _rotation(rotation: Any) -> dict[str, Any]:
         "previous": view(rotation.previous),
         "standby": view(rotation.standby) if rotation.standby else None,
     }
-
-
-def _written(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _refuse_internal(issuer: str) -> None:
