@@ -33,8 +33,8 @@ def overridden(check: Callable[[], None], force: bool, reason: str) -> Sequence[
 def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, now: float) -> None:
     """A key signs only once every verifier can know it.
 
-    A key of the first set ever published needs no dwell: no verifier holds a set without it. Only in that set was
-    a key activated in the instant of its publication; comparing that, and not the order, survives a clock set back.
+    A key of the first set ever published needs no dwell: no verifier holds a set without it. In that set a key was
+    activated in the instant of its publication; comparing that, and not the order, survives a clock set back.
     """
     ready = dwell_ends_at(standby, siblings, timings)
     if now < ready:
@@ -44,7 +44,8 @@ def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyT
 def dwell_ends_at(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings) -> float:
     """When a standby may sign; 0 for the first one of an issuer."""
     published = standby.published_at or 0.0
-    if any(record.published_at == record.activated_at == published for record in siblings):
+    ever = [record for record in siblings if record.published_at is not None]
+    if all(record.published_at == published for record in ever) and any(r.activated_at == published for r in ever):
         return 0.0
     return published + timings.standby_dwell_s
 

@@ -159,11 +159,11 @@ class KeyLifecycle:
         return retired
 
     def restore(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
-        """Undo a retirement."""
+        """Undo a retirement, for another verify window at least."""
         with self._turn_of(key_id):
-            record = self.find(key_id)
-            guards.check_restorable(record, self._timings(record), self._clock.now())
-            restored = record.moved(KeyState.VERIFY_ONLY, retired_at=None)
+            record, now = self.find(key_id), self._clock.now()
+            guards.check_restorable(record, self._timings(record), now)
+            restored = record.moved(KeyState.VERIFY_ONLY, retired_at=None, verify_only_at=now)
             self._lineage(record).check_room(self._timings(record))
             self._journal.write("key.moved", [Replace(restored)], actor, reason)
         self._journal.switch(restored, on=True)

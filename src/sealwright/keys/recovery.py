@@ -30,8 +30,8 @@ class Recovery:
                 done += self._recover(lineage, actor)
         for record in self._journal.catalog.records():
             if record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None:
-                self._upkeep.erase(record.handle, actor, REASON)
-                done.append(f"destroyed the private half of {record.key_id or record.handle}")
+                if self._journal.destroy_soon(record, actor, REASON):
+                    done.append(f"destroyed the private half of {record.key_id or record.handle}")
         return done
 
     def _recover(self, lineage: Lineage, actor: str) -> list[str]:
@@ -43,7 +43,8 @@ class Recovery:
             return [f"opened issuer {issuer}"]
         lacks = keys.find_active() is not None and keys.find_standby() is None
         made = lacks and self._standbys.ensure(lineage, actor, REASON) is not None
-        surplus = self._journal.issuer(issuer, purpose).of(algorithm).pending
+        pending = self._journal.issuer(issuer, purpose).of(algorithm).pending
+        surplus = [record for record in pending if record.hold is None]
         for record in surplus:
             self._upkeep.withdraw(record.handle, actor, REASON)
         return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)

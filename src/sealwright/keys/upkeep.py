@@ -37,7 +37,7 @@ class Upkeep:
                 )
             withdrawn = record.moved(KeyState.RETIRED, retired_at=self._journal.clock.now())
             self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
-            self._journal.destroy_material(withdrawn, actor, reason)
+            self._journal.destroy_soon(withdrawn, actor, reason)
 
     def erase(self, handle: str, actor: str, reason: str) -> None:
         """Finish the destruction of a private half that was decided before."""
