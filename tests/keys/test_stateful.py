@@ -83,6 +83,13 @@ class KeyLife(RuleBasedStateMachine):
         self.attempt(replica, move, self.any_kid(number))
         self.watch()
 
+    @rule(replica=replicas, number=numbers, move=st.sampled_from(["retire", "destroy"]))
+    def move_a_held_key(self, replica: int, number: int, move: str) -> None:
+        self.attempt(replica, "hold", self.any_kid(number))
+        self.watch()
+        self.attempt(replica, move, self.any_kid(number), force=True)
+        self.watch(forced=True)
+
     @rule(seconds=st.sampled_from([1.0, 60.0, 1560.0, DAY, 30 * DAY, 40 * DAY]))
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)

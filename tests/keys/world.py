@@ -118,6 +118,11 @@ class World:
         (found,) = [record for record in self.stored.records("default") if record.state is state]
         return found
 
+    def one_of(self, purpose: str, state: KeyState) -> KeyRecord:
+        records = self.stored.records("default")
+        (found,) = [record for record in records if (record.purpose, record.state) == (purpose, state)]
+        return found
+
     def states(self) -> list[str]:
         return sorted(str(record.state) for record in self.stored.records("default"))
 
