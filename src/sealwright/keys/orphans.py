@@ -31,16 +31,18 @@ def find_orphans(catalog: KeyCatalog, backends: Mapping[str, KeyBackend]) -> lis
 
 def _orphans_of(name: str, backend: KeyBackend, catalog: KeyCatalog) -> BackendOrphans:
     try:
-        held = list(backend.handles())
+        held = set(backend.handles())
         # Read after the backend: a key is journaled before it is made, so its record is there by now.
         records = [record for record in catalog.records() if record.backend == name]
         known = {record.handle for record in records}
-        absent = [record for record in records if _needed(record) and record.handle not in held]
-        # Asked again one by one: it may have been made since the backend listed its keys.
-        missing = [record for record in absent if backend.find(record.handle) is None]
+        missing = [record for record in records if _needed(record) and record.handle not in held]
+        # Asked again: a key may have been made since. Not by find, which may answer from memory.
+        held_now = set(backend.handles()) if missing else set()
     except BackendError as error:
         return BackendOrphans(name, failed=error.reason)
-    return BackendOrphans(name, tuple(handle for handle in held if handle not in known), tuple(missing))
+    return BackendOrphans(
+        name, tuple(sorted(held - known)), tuple(record for record in missing if record.handle not in held_now)
+    )
 
 
 def _needed(record: KeyRecord) -> bool:
