@@ -220,3 +220,28 @@ def test_a_short_restorable_time_needs_no_hour_of_a_steady_clock() -> None:
     world.keys.retire(standby, **WHO)
     run(world, 40, step=10)
     assert world.keys.find(standby).state is KeyState.DESTROYED
+
+
+def test_a_start_while_the_backend_is_down_leaves_the_rest_to_the_scheduler(world: World) -> None:
+    world.fail_backend()
+    standby = world.one(KeyState.STANDBY)
+    world.keys.revoke(str(standby.key_id), **WHO)
+    world.keys.recover(actor="sealwright")
+    assert world.held.find(standby.handle) is not None
+    world.mend()
+    ticked(world, 2)
+    assert world.held.find(standby.handle) is None
+    assert "standby" in world.states()
+
+
+def test_a_pending_key_on_hold_survives_time_and_a_restart(world: World) -> None:
+    made = world.keys.create("default", **WHO)
+    world.keys.hold(str(made.key_id), actor="tester", reason="adopted soon")
+    world.clock.advance(3 * DAY)
+    world.keys.recover(actor="sealwright")
+    ticked(world, 2)
+    assert world.keys.find(str(made.key_id)).state is KeyState.PENDING
+    world.keys.release(str(made.key_id), **WHO)
+    ticked(world)
+    assert world.keys.find(str(made.key_id)).state is KeyState.RETIRED
+    assert world.held.find(made.handle) is None

@@ -43,6 +43,11 @@ class Instruments:
         self.backend_calls = self._histogram(
             "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
         )
+        self._add_scheduler()
+        build = Info("sealwright_build", "What is running.", registry=registry)
+        build.info({"version": _version(), "python": platform.python_version()})
+
+    def _add_scheduler(self) -> None:
         self.ticks = self._counter("key_scheduler_ticks", "Ticks of the key scheduler.", "outcome")
         self.last_ticks = self._gauge(
             "key_scheduler_last_tick_timestamp_seconds", "When the last tick ended in this way; 0 is never.", "outcome"
@@ -53,8 +58,6 @@ class Instruments:
         self.orphans = self._gauge(
             "key_orphans", "Keys of a backend without a record, and records without their key.", "backend", "kind"
         )
-        build = Info("sealwright_build", "What is running.", registry=registry)
-        build.info({"version": _version(), "python": platform.python_version()})
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:
         return Children(Counter(name, meaning, labels, registry=self._registry))
