@@ -14,7 +14,7 @@ from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
 from sealwright.keys.publication import Schedule, max_age_s, published_keys, revoked_key_ids, schedule
 from sealwright.keys.record import KeyRecord
-from sealwright.keys.rotation import PlannedMove, scheduled
+from sealwright.keys.rotation import scheduled
 from sealwright.keys.timings import KeyTimings
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder
@@ -59,9 +59,11 @@ class Publications:
         version = self._catalog.version()
         if self._snapshot[0] != version:
             records = self._catalog.records()
+            of: dict[str, list[KeyRecord]] = {}
+            for record in records:
+                of.setdefault(record.issuer, []).append(record)
             names = dict.fromkeys(record.issuer for record in records if record.published)
-            planned = scheduled(records, self._policies)
-            self._snapshot = (version, records, {name: _issuer_keys(records, planned, name) for name in names})
+            self._snapshot = (version, records, {name: _issuer_keys(of[name], name, self._policies) for name in names})
         return self._snapshot
 
 
@@ -81,8 +83,8 @@ def build_policies(settings: ServiceSettings) -> Policies:
     return FixedPolicies(IssuerPolicy(timings=timings), named)
 
 
-def _issuer_keys(records: list[KeyRecord], planned: list[PlannedMove], name: str) -> IssuerKeys:
+def _issuer_keys(records: list[KeyRecord], name: str, policies: Policies) -> IssuerKeys:
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag, schedule(planned, name))
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag, schedule(scheduled(records, policies), name))
