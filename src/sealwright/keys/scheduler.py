@@ -136,7 +136,7 @@ class Scheduler:
             return False
         try:
             self._make(move)
-        except SealwrightError as error:
+        except Exception as error:  # noqa: BLE001 a bug in one driver must not keep other issuers from their moves
             if isinstance(error, RefusedError) and error.reason is Reason.CATALOG_CONFLICT:
                 return True  # somebody else moved this key just now; the next tick sees how
             self._failed(move.kind, move.issuer, move.key_id, error)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.record import KeyRecord
+from sealwright.keys.standbys import turn_of
 from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.planning import orphans_of, plan_of
 from sealwright.services.key_service.times import written
@@ -45,8 +46,9 @@ class KeyOperations:
                 raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
             self._process.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
         else:
-            made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
-            self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
+            with self._process.signing.catalog.turn(turn_of(issuer)):  # or the scheduler might publish it in between
+                made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
+                self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
 
     def move(self, verb: str, key_id: str, *, reason: str, force: bool = False) -> dict[str, Any]:
