@@ -149,7 +149,7 @@ periods = st.sampled_from([0.0, 7200.0, DAY, 30 * DAY])
 floors = st.sampled_from([3600.0, DAY])
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(data=st.data(), period=periods, floor=floors, restorable=st.sampled_from([7200.0, 3 * DAY]))
 def test_a_plan_that_is_carried_out_tick_by_tick_makes_just_the_planned_moves(
     data: st.DataObject, period: float, floor: float, restorable: float
