@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -204,11 +205,14 @@ def _sign_with_every_active_key(world: World) -> None:
 
 
 def _made(world: World) -> list[tuple[str, str, str]]:
-    """Standbys are not counted: a rotation brings one, and is counted itself."""
-    names = {"active": "rotate", "retired": "retire", "destroyed": "destroy"}
+    """The standby that a rotation brings is part of it."""
+    names = {"active": "rotate", "retired": "retire", "destroyed": "destroy", "standby": "make_standby"}
     moved = [event for event in world.events if isinstance(event, KeyMoved) and event.after in names]
-    withdrawn = {"pending": "withdraw"}
-    return sorted((withdrawn.get(str(e.before), names[e.after]), e.issuer, e.algorithm) for e in moved)
+    withdrawn = [one for one in moved if (one.before, one.after) == ("pending", "retired")]
+    made = Counter((names[one.after], one.issuer, one.algorithm) for one in moved if one not in withdrawn)
+    made += Counter(("withdraw", one.issuer, one.algorithm) for one in withdrawn)
+    made -= Counter(("make_standby", *of) for (kind, *of), n in made.items() if kind == "rotate" for _ in range(n))
+    return sorted(made.elements())
 
 
 def _as_moved(one: Any) -> tuple[str, str, str]:
