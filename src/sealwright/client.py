@@ -61,7 +61,9 @@ class KeyServiceClient:
         self, verb: str, key_id: str, *, reason: str, force: bool = False, approval: str | None = None
     ) -> dict[str, Any]:
         why = {"reason": reason, "approval": approval}
-        return self._call("POST", _path("keys", key_id, verb), why if verb == "revoke" else {**why, "force": force})
+        return self._call(
+            "POST", _path("keys", key_id, verb), why if verb in ("revoke", "hold") else {**why, "force": force}
+        )
 
     def rotate(self, issuer: str, *, reason: str, force: bool = False, **named: str | None) -> dict[str, Any]:
         """``named``: the algorithm during a roll-out, and an approval."""
@@ -81,11 +83,18 @@ class KeyServiceClient:
     def issuers(self) -> dict[str, Any]:
         return self._call("GET", "/v1/issuers")
 
-    def plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def plan_policies(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", "/v1/config/plan", wanted)
 
-    def apply(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
+    def apply_policies(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
         return self._call("POST", "/v1/config/apply", {**wanted, "reason": reason})
+
+    def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
+        named = f"&issuer={quote(issuer, safe='')}" if issuer else ""
+        return self._call("GET", f"/v1/plan?for_s={for_s}{named}")
+
+    def orphans(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/orphans")
 
     def issue_token(
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None

@@ -35,8 +35,13 @@ class ManualClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
+        """Time passes."""
         self._now += seconds
         self._monotonic += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the clock: forward, or back with negative seconds. No time passes."""
+        self._now += seconds
 
 
 SYSTEM_CLOCK = SystemClock()

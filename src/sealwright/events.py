@@ -83,7 +83,44 @@ class BackendCalled:
     reason: Reason | None = None
 
 
-Event = TokenSigned | TokenDecided | KeySourceRefreshed | KeyMoved | CertificateLoaded | BreakGlassUsed | BackendCalled
+# elsewhere: another process has the turn. starting, clock_jumped: the next tick must confirm the clock first.
+TickOutcome = Literal["done", "failed", "elsewhere", "starting", "clock_jumped"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerTicked:
+    outcome: TickOutcome
+    duration_s: float
+    reason: Reason | None = None  # why the whole tick failed; single steps have events of their own
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledStepFailed:
+    step: str  # the kind of the move, or the name of the chore
+    issuer: str  # "" for a chore
+    key_id: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class OrphansCounted:
+    backend: str
+    unknown: int  # keys that no record knows
+    missing: int  # records whose key is gone
+
+
+Event = (
+    TokenSigned
+    | TokenDecided
+    | KeySourceRefreshed
+    | KeyMoved
+    | CertificateLoaded
+    | BreakGlassUsed
+    | BackendCalled
+    | SchedulerTicked
+    | ScheduledStepFailed
+    | OrphansCounted
+)
 
 
 class Observer(Protocol):

@@ -157,6 +157,7 @@ class ServiceSettings(_FromEnvironment):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
+    scheduler_every_s: float = Field(default=10, ge=0.1, le=3600)
     timings: Timings = Timings()
 
     @classmethod

@@ -17,8 +17,8 @@ from sealwright.keys.catalog import Document
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.publication import published_keys
-from sealwright.keys.shares import SigningKeys, drawn, signing_keys
 from sealwright.keys.sealing import Sealer
+from sealwright.keys.shares import SigningKeys, drawn, signing_keys
 from sealwright.keys.states import KeyState
 
 Refuses = Callable[..., sw.RefusedError]
@@ -258,7 +258,12 @@ def test_the_same_holds_for_the_stores_that_are_used_in_earnest(step: str, tmp_p
         folder.mkdir()
         catalog = SqlCatalog.open(f"sqlite:///{folder / 'catalog.db'}")
         try:
-            survive(World(catalog, LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))).opened(), step, number, after=number > 2)
+            survive(
+                World(catalog, LocalBackend(folder / "keys", Sealer.fixed(b"k" * 32))).opened(),
+                step,
+                number,
+                after=number > 2,
+            )
         finally:
             catalog.close()
 

@@ -14,7 +14,7 @@ import sealwright as sw
 from sealwright.keys.audit import AuditEntry, chained, check_chain
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_tables import METADATA
-from sealwright.keys.publication import max_age_s
+from sealwright.keys.publication import Schedule, max_age_s
 from sealwright.keys.states import LEGAL_MOVES, KeyState, check_move
 from sealwright.keys.timings import KeyTimings
 
@@ -116,4 +116,4 @@ def test_final_states_have_no_way_out_and_every_way_in_is_listed() -> None:
 
 def test_the_published_set_has_an_order_and_whole_seconds(world: World) -> None:
     assert [r.state for r in world.stored.records() if r.key_id == world.published_ids()[0]] == [KeyState.ACTIVE]
-    assert max_age_s(KeyTimings(jwks_max_age_s=2.9)) == 2
+    assert max_age_s(KeyTimings(jwks_max_age_s=2.9), Schedule(), 0.0) == 2

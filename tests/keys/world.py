@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sealwright.clock import ManualClock
 from sealwright.errors import BackendError, Reason
-from sealwright.events import Event
+from sealwright.events import Event, ScheduledStepFailed
 from sealwright.keys.applied_policies import CatalogPolicies
-from sealwright.keys.audit import check_chain
+from sealwright.keys.audit import AuditEntry, check_chain
 from sealwright.keys.backends.memory import MemoryBackend
+from sealwright.keys.catalog import Insert
 from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.policy import Approved, FixedPolicies, IssuerPolicy
 from sealwright.keys.publication import published_keys, revoked_key_ids
 from sealwright.keys.record import KeyRecord
+from sealwright.keys.scheduler import STEADY_BEFORE_DESTRUCTION_S, Scheduler
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
@@ -59,10 +62,11 @@ class World:
         backend: Any = None,
         timings: KeyTimings | None = None,
         approvals: Mapping[Approved, int] | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
         self.stored = catalog or MemoryCatalog()
         self.held = backend or MemoryBackend()
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.timings = timings or KeyTimings()
         fixed = FixedPolicies(IssuerPolicy(timings=self.timings, approvals=approvals or {}))
         self.policies = CatalogPolicies(self.stored, fixed)
@@ -76,7 +80,12 @@ class World:
             self.catalog, {"local": self.backend}, policies=self.policies, clock=self.clock, observer=self
         )
         self.signer = ManagedSigner(self.catalog, {"local": self.backend}, "default", clock=self.clock, observer=self)
+        self.scheduler = Scheduler(self.keys, self.catalog, self.policies, clock=self.clock, observer=self)
         return self.keys
+
+    def replica(self) -> World:
+        """Another process on the same stores, in the same time."""
+        return World(self.stored, self.held, self.timings, clock=self.clock)
 
     def observe(self, event: Event) -> None:
         self.events.append(event)
@@ -85,8 +94,36 @@ class World:
         self.keys.open_issuer("default", algorithm="Ed25519", **WHO)
         return self
 
+    def add_algorithm(self, algorithm: str, issuer: str = "default") -> None:
+        """What a roll-out does: an active and a standby key of a second algorithm, first published now."""
+        now = self.clock.now()
+        for state, activated_at in ((KeyState.ACTIVE, now), (KeyState.STANDBY, None)):
+            handle = secrets.token_hex(16)
+            public = self.held.generate(handle, algorithm)
+            facts = {"key_id": public.key_id, "public": public.to_dict(), "published_at": now}
+            record = KeyRecord(
+                handle, issuer, "token", algorithm, "local", state, now, **facts, activated_at=activated_at
+            )
+            self.stored.commit([Insert(record)], AuditEntry(now, "tester", "test", issuer, public.key_id, "test", {}))
+
+    def steady(self) -> World:
+        """The scheduler has known the clock for so long that it trusts it with everything."""
+        self.scheduler.tick()
+        self.clock.advance(STEADY_BEFORE_DESTRUCTION_S)
+        self.scheduler.tick()
+        return self
+
+    def failures(self) -> list[tuple[str, str]]:
+        failed = [event for event in self.events if isinstance(event, ScheduledStepFailed)]
+        return [(event.step, str(event.reason)) for event in failed]
+
     def one(self, state: KeyState) -> KeyRecord:
         (found,) = [record for record in self.stored.records("default") if record.state is state]
+        return found
+
+    def one_of(self, purpose: str, state: KeyState) -> KeyRecord:
+        records = self.stored.records("default")
+        (found,) = [record for record in records if (record.purpose, record.state) == (purpose, state)]
         return found
 
     def states(self) -> list[str]:

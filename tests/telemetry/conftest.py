@@ -18,6 +18,9 @@ from sealwright.events import (
     Event,
     KeyMoved,
     KeySourceRefreshed,
+    OrphansCounted,
+    ScheduledStepFailed,
+    SchedulerTicked,
     TokenDecided,
     TokenSigned,
 )
@@ -117,12 +120,26 @@ class Happened:
     def called(**changed: Any) -> BackendCalled:
         return BackendCalled(**({"backend": "local", "call": "sign", "duration_s": 0.002} | changed))
 
+    @staticmethod
+    def ticked(**changed: Any) -> SchedulerTicked:
+        return SchedulerTicked(**({"outcome": "done", "duration_s": 0.002} | changed))
+
+    @staticmethod
+    def step_failed(**changed: Any) -> ScheduledStepFailed:
+        usual = {"step": "rotate", "issuer": "default", "key_id": "k1", "reason": Reason.BACKEND_FAILED}
+        return ScheduledStepFailed(**(usual | changed))
+
+    @staticmethod
+    def orphans(**changed: Any) -> OrphansCounted:
+        return OrphansCounted(**({"backend": "local", "unknown": 2, "missing": 1} | changed))
+
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
         broken = BreakGlassUsed("default", "operator", "key on a public page")
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
-        return [*happened, broken, certificate]
+        scheduler = [self.ticked(), self.step_failed(), self.orphans()]
+        return [*happened, broken, certificate, *scheduler]
 
 
 @pytest.fixture

@@ -43,6 +43,14 @@ def test_a_backend_call_that_went_well_has_no_line_of_its_own(logs: Any, happene
     assert logs.text() == ""
 
 
+def test_a_tick_has_a_line_only_when_it_failed_or_the_clock_jumped(logs: Any, happened: Any) -> None:
+    for outcome in ("done", "elsewhere", "starting"):
+        logs.observer.observe(happened.ticked(outcome=outcome))
+    assert logs.text() == ""
+    assert logs.line_of(happened.ticked(outcome="clock_jumped"))["level"] == "warning"
+    assert logs.line_of(happened.ticked(outcome="failed"))["level"] == "error"
+
+
 def test_the_level_says_whether_somebody_should_look(logs: Any, happened: Any) -> None:
     expected = [
         (happened.decided(), "info", "token.decided"),
@@ -54,6 +62,9 @@ def test_the_level_says_whether_somebody_should_look(logs: Any, happened: Any) -
         (happened.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE), "error", "key_source.refreshed"),
         (happened.moved(), "info", "key.moved"),
         (happened.called(reason=Reason.BACKEND_KEY_MISSING), "error", "backend.called"),
+        (happened.step_failed(), "error", "scheduler.step_failed"),
+        (happened.orphans(), "warning", "orphans.counted"),
+        (happened.orphans(unknown=0, missing=0), "info", "orphans.counted"),
     ]
     for event, level, name in expected:
         line = logs.line_of(event)

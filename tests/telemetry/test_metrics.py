@@ -180,4 +180,35 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 14
+    assert len(everything_exported.families) == 18
+
+
+def test_a_tick_is_counted_and_dated_by_its_outcome(
+    metrics: Metrics, clock: ManualClock, happened: Any, read_scrape: ReadScrape
+) -> None:
+    name = "key_scheduler_last_tick_timestamp_seconds"
+    metrics.observe(happened.ticked(outcome="starting"))
+    assert read_scrape(metrics).value(name, outcome="done") == 0
+    metrics.observe(happened.ticked())
+    done_at = clock.now()
+    clock.advance(10)
+    metrics.observe(happened.ticked(outcome="failed"))
+    scrape = read_scrape(metrics)
+    assert (scrape.value(name, outcome="done"), scrape.value(name, outcome="failed")) == (done_at, clock.now())
+    assert scrape.value("key_scheduler_ticks_total", outcome="done") == 1
+
+
+def test_a_failed_step_is_counted_by_what_it_was(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.step_failed())
+    metrics.observe(happened.step_failed(step="orphans", issuer="", reason=Reason.CATALOG_UNAVAILABLE))
+    scrape, name = read_scrape(metrics), "key_scheduler_failures_total"
+    assert scrape.value(name, step="rotate", issuer="default", reason="backend.failed") == 1
+    assert scrape.value(name, step="orphans", issuer="unknown", reason="catalog.unavailable") == 1
+
+
+def test_orphans_are_shown_as_they_are_now(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    metrics.observe(happened.orphans())
+    metrics.observe(happened.orphans(unknown=0))
+    scrape = read_scrape(metrics)
+    assert scrape.value("key_orphans", backend="local", kind="unknown") == 0
+    assert scrape.value("key_orphans", backend="local", kind="missing") == 1

@@ -41,7 +41,7 @@ def plan(config: Config = None, home: Home = None, as_json: Json = False) -> Non
     """Show what applying the file would change. Exit code 0: nothing; 7: something."""
     settings = _settings(config, home)
     with open_calls(home, settings=settings, open_new=False) as calls:
-        answer = calls.plan(_wanted(settings))
+        answer = calls.plan_policies(_wanted(settings))
     if as_json:
         print_json(answer)
     else:
@@ -55,7 +55,7 @@ def apply(config: Config = None, reason: Why = "routine", home: Home = None, as_
     """Store the policies of the file and open its new issuers. Nothing is closed or deleted."""
     settings = _settings(config, home)
     with open_calls(home, settings=settings, open_new=False) as calls:
-        answer = calls.apply(_wanted(settings), reason=reason)
+        answer = calls.apply_policies(_wanted(settings), reason=reason)
     if as_json:
         print_json(answer)
     else:

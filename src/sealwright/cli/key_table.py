@@ -27,8 +27,10 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
 def _row(key: dict[str, Any]) -> tuple[str, ...]:
     state = key["state"]
     shown = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
+    held = " (held)" if key.get("hold") else ""
     times = (_minute(key.get(name, "")) for name in (_SINCE[state], "last_signed_at"))
-    return key["issuer"], key["algorithm"], shown, *times, key["key_id"] or "(not made yet)"
+    issuer = key["issuer"] + ("" if key["purpose"] == "token" else f" ({key['purpose']})")
+    return issuer, key["algorithm"], shown + held, *times, key["key_id"] or "(not made yet)"
 
 
 def _minute(at: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sealwright.cli import key_import
+from sealwright.cli import key_import, keys_ahead
 from sealwright.cli.key_table import print_keys
 from sealwright.cli.options import DEFAULT, Approval, Force, Home, Issuer, Json, Must, Why, print_json
 from sealwright.cli.session import open_calls
@@ -14,6 +14,8 @@ from sealwright.cli.session import open_calls
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
 app.command("import")(key_import.import_key)
 app.command()(key_import.adopt)
+app.command()(keys_ahead.plan)
+app.command()(keys_ahead.orphans)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 Which = Annotated[str | None, typer.Option("--algorithm", "-a", help="Which key is meant, during a roll-out.")]
 
@@ -137,6 +139,18 @@ def destroy(
 ) -> None:
     """Delete the private half of a retired key for good."""
     _move("destroy", kid, home, as_json, reason=reason, force=force, approval=approval)
+
+
+@app.command()
+def hold(kid: KeyId, reason: Must, home: Home = None, as_json: Json = False) -> None:
+    """Keep a key from being retired or destroyed, whatever the time says; release ends that."""
+    _move("hold", kid, home, as_json, reason=reason)
+
+
+@app.command()
+def release(kid: KeyId, reason: Why = "routine", home: Home = None, as_json: Json = False) -> None:
+    """End a hold."""
+    _move("release", kid, home, as_json, reason=reason)
 
 
 def _move(verb: str, kid: str, home: Home, as_json: bool, **why: Any) -> None:

@@ -24,6 +24,7 @@ from sealwright.services.together import Lifespan, build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
+from sealwright.wiring.scheduling import build_scheduler
 from sealwright.wiring.single_process import SingleProcess, open_single_process
 
 
@@ -65,7 +66,8 @@ def _serve(
     server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
+    scheduler = build_scheduler(process.settings, process.signing)
+    with contextlib.closing(scheduler.start()), contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 

@@ -33,50 +33,70 @@ def overridden(check: Callable[[], None], force: bool, reason: str) -> Sequence[
 def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, now: float) -> None:
     """A key signs only once every verifier can know it.
 
-    A key of the first set ever published needs no dwell: no verifier holds a set without it. Only in that set was
-    a key activated in the instant of its publication; comparing that, and not the order, survives a clock set back.
+    A key of the first set ever published needs no dwell: no verifier holds a set without it. In that set a key was
+    activated in the instant of its publication; comparing that, and not the order, survives a clock set back.
     """
-    published = standby.published_at or now
-    if any(record.published_at == record.activated_at == published for record in siblings):
-        return
-    ready = published + timings.standby_dwell_s
+    ready = dwell_ends_at(standby, siblings, timings)
     if now < ready:
         _wait(Reason.GUARD_DWELL, "verifiers may not know the standby key yet", ready, now)
+
+
+def dwell_ends_at(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings) -> float:
+    """When a standby may sign; 0 for the first one of an issuer."""
+    published = standby.published_at or 0.0
+    ever = [record for record in siblings if record.published_at is not None]
+    if all(record.published_at == published for record in ever) and any(r.activated_at == published for r in ever):
+        return 0.0
+    return published + timings.standby_dwell_s
 
 
 def check_verify_window(record: KeyRecord, timings: KeyTimings, now: float) -> None:
     """A key is published until the last token that it signed has expired everywhere."""
     if record.state is not KeyState.VERIFY_ONLY:
         return
-    ready = max(
+    ready = verify_window_ends_at(record, timings)
+    if now < ready:
+        _wait(Reason.GUARD_VERIFY_WINDOW, "tokens of this key may still be in use", ready, now)
+
+
+def verify_window_ends_at(record: KeyRecord, timings: KeyTimings) -> float:
+    """When a verify_only key may leave the published set."""
+    return max(
         (record.last_signed_at or 0.0) + timings.verify_tail_s,
         (record.verify_only_at or 0.0) + timings.verify_window_floor_s,
     )
-    if now < ready:
-        _wait(Reason.GUARD_VERIFY_WINDOW, "tokens of this key may still be in use", ready, now)
 
 
 def check_restorable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
     """Only a retirement can be undone (the table also lets an active key step down), and only for a time."""
     if record.state is not KeyState.RETIRED:
         raise RefusedError(Reason.MOVE_ILLEGAL, f"a {record.state} key cannot be restored: only a retired one can")
-    if now >= (record.retired_at or now) + timings.restorable_s:
+    if now >= restorable_until(record, timings):
         raise RefusedError(Reason.GUARD_RESTORABLE, "the time in which this retirement could be undone has ended")
 
 
 def check_destroyable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
-    ready = (record.retired_at or now) + timings.restorable_s
+    ready = restorable_until(record, timings)
     if record.state is KeyState.RETIRED and now < ready:
         _wait(Reason.GUARD_RESTORABLE, "this key can still be restored", ready, now)
 
 
+def restorable_until(record: KeyRecord, timings: KeyTimings) -> float:
+    """When the retirement of a key becomes final, and its private half may go."""
+    return (record.retired_at or 0.0) + timings.restorable_s
+
+
 def check_room(siblings: Sequence[KeyRecord], timings: KeyTimings) -> None:
     """One more published key must fit under the cap, since consumers read a bounded number."""
-    if sum(record.published for record in siblings) >= timings.published_keys:
+    if not has_room(siblings, timings):
         raise RefusedError(
             Reason.GUARD_PUBLISHED_KEYS,
             f"the issuer publishes {timings.published_keys} keys already: retire those whose tokens have expired first",
         )
+
+
+def has_room(siblings: Iterable[KeyRecord], timings: KeyTimings) -> bool:
+    return sum(record.published for record in siblings) < timings.published_keys
 
 
 def check_no_hold(record: KeyRecord) -> None:

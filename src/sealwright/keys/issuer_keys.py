@@ -19,7 +19,7 @@ class LineageKeys:
         self.lineage = lineage
         algorithm = lineage[2]
         self.all = [record for record in siblings if record.algorithm == algorithm]
-        self._siblings = siblings
+        self.siblings = siblings
 
     @property
     def pending(self) -> list[KeyRecord]:
@@ -29,7 +29,7 @@ class LineageKeys:
     @property
     def interrupted(self) -> list[KeyRecord]:
         """Pending keys that were on their way in from outside."""
-        return [record for record in self._in(KeyState.PENDING) if record.hold is not None]
+        return [record for record in self._in(KeyState.PENDING) if record.on_its_way_in]
 
     def find_active(self) -> KeyRecord | None:
         return next(iter(self._in(KeyState.ACTIVE)), None)
@@ -56,7 +56,7 @@ class LineageKeys:
             raise RefusedError(Reason.GUARD_STANDBY_EXISTS, "the issuer has a standby key already")
 
     def check_room(self, timings: KeyTimings) -> None:
-        guards.check_room(self._siblings, timings)
+        guards.check_room(self.siblings, timings)
 
     def _in(self, state: KeyState) -> list[KeyRecord]:
         return [record for record in self.all if record.state is state]

@@ -92,10 +92,12 @@ class Journal:
         self.write("key.material_destroyed", [Replace(gone)], actor, reason)
         return gone
 
-    def destroy_soon(self, record: KeyRecord, actor: str, reason: str) -> None:
-        """For a key that is revoked already: a backend that fails does not undo that; the scheduler tries again."""
+    def destroy_soon(self, record: KeyRecord, actor: str, reason: str) -> bool:
+        """For a key that is given up already: a backend that fails does not undo that; the scheduler tries again."""
         with suppress(BackendError, UnavailableError):
             self.destroy_material(record, actor, reason)
+            return True
+        return False
 
     def switch(self, record: KeyRecord, *, on: bool) -> None:
         """Off while a key is retired, where its backend can. The record decides, so a failure here is no failure."""

@@ -8,7 +8,6 @@ other people approved, where the issuer's policy asks for that; the move uses it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
@@ -18,22 +17,23 @@ from sealwright.keys import guards
 from sealwright.keys.approvals import Approvals, Asked
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog, Replace
-from sealwright.keys.emergency import Emergency, find
+from sealwright.keys.emergency import Emergency
 from sealwright.keys.importing import As, Importing, Newcomer
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
+from sealwright.keys.leaving import Leaving
 from sealwright.keys.opening import Opening
 from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
 from sealwright.keys.recovery import Recovery
 from sealwright.keys.rollout import Rollouts
 from sealwright.keys.shares import signing_keys
-from sealwright.keys.standbys import Standbys, turn_of
+from sealwright.keys.standbys import Standbys
 from sealwright.keys.states import KeyState
-from sealwright.keys.timings import KeyTimings
+from sealwright.keys.upkeep import Upkeep
 
 
-class KeyLifecycle:
+class KeyLifecycle(Leaving):
     """The life of all keys of one catalog.
 
     Routine moves of one issuer take turns among all processes; emergencies take none. The catalog's
@@ -50,24 +50,22 @@ class KeyLifecycle:
         observer: Observer | None = None,
         issuer_url: Callable[[str], str] = str,
     ) -> None:
+        policies = policies or FixedPolicies()
+        journal = Journal(catalog, backends, policies, clock, observer)
+        super().__init__(journal, Approvals(catalog, policies, clock))
         self._catalog = catalog
-        self._policies = policies or FixedPolicies()
+        self._policies = policies
         self._clock = clock
-        self._journal = Journal(catalog, backends, self._policies, clock, observer)
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
         self.rollouts = Rollouts(self._journal, self._standbys)
-        self.approvals = Approvals(catalog, self._policies, clock)
         self._emergency = Emergency(self._journal, self._standbys, self.approvals, issuer_url)
         self._importing = Importing(self._journal, self._standbys)
-        self._recovery = Recovery(self._journal, self._standbys, self._opening)
+        self.upkeep = Upkeep(self._journal, self._standbys)
+        self._recovery = Recovery(self._journal, self._standbys, self._opening, self.upkeep)
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         return self._catalog.records(issuer)
-
-    def find(self, key_id: str) -> KeyRecord:
-        """Raises RefusedError ``move.unknown_key``."""
-        return find(self._catalog.records(), key_id)
 
     def active(self, issuer: str, purpose: Purpose = "token", algorithm: str | None = None) -> KeyRecord:
         """The one before the roll-out, unless an algorithm says otherwise.
@@ -174,61 +172,10 @@ class KeyLifecycle:
         named = {"key_id": key_id, "algorithm": algorithm, "approval": approval}
         return self._emergency.rotate(issuer, actor=actor, reason=reason, break_glass=break_glass, **named)
 
-    def retire(
-        self, key_id: str, *, actor: str, reason: str, force: bool = False, approval: str | None = None
-    ) -> KeyRecord:
-        """Stop publishing a key; also withdraws a pending or standby key that never signed."""
-        with self._turn_of(key_id):
-            record, now = self.find(key_id), self._clock.now()
-            timings = self._timings(record)
-            guards.check_not_active(record, "rotate first")
-            guards.check_no_hold(record)
-            forced = guards.overridden(lambda: guards.check_verify_window(record, timings, now), force, reason)
-            retired = record.moved(KeyState.RETIRED, retired_at=now)
-            used = self.approvals.use(Asked(record.issuer, "retire", key_id, actor, reason, force), forced, approval)
-            self._journal.write("key.moved", [Replace(retired)], actor, reason, **used.written)
-        self._journal.switch(retired, on=False)
-        return retired
-
-    def restore(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
-        """Undo a retirement."""
-        with self._turn_of(key_id):
-            record = self.find(key_id)
-            guards.check_restorable(record, self._timings(record), self._clock.now())
-            restored = record.moved(KeyState.VERIFY_ONLY, retired_at=None)
-            self._lineage(record).check_room(self._timings(record))
-            used = self.approvals.use(Asked(record.issuer, "restore", key_id, actor, reason), (), approval)
-            self._journal.write("key.moved", [Replace(restored)], actor, reason, **used.written)
-        self._journal.switch(restored, on=True)
-        return restored
-
     def revoke(self, key_id: str, *, actor: str, reason: str, approval: str | None = None) -> KeyRecord:
         """Refuse a key for ever; its private half is destroyed. The active one needs ``emergency_rotate``."""
         self._emergency.revoke(key_id, actor=actor, reason=reason, approval=approval)
         return self.find(key_id)
-
-    def hold(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
-        """Keep a key from being retired or destroyed, whatever the time says."""
-        guards.check_reason(reason)
-        return self._held(key_id, reason, "key.held", actor, reason)
-
-    def release(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
-        """End a hold."""
-        return self._held(key_id, None, "key.released", actor, reason)
-
-    def destroy(
-        self, key_id: str, *, actor: str, reason: str, force: bool = False, approval: str | None = None
-    ) -> KeyRecord:
-        """Delete the private half of a retired key."""
-        with self._turn_of(key_id):
-            record, now = self.find(key_id), self._clock.now()
-            timings = self._timings(record)
-            destroyed = record.moved(KeyState.DESTROYED)
-            guards.check_no_hold(record)
-            forced = guards.overridden(lambda: guards.check_destroyable(record, timings, now), force, reason)
-            used = self.approvals.use(Asked(record.issuer, "destroy", key_id, actor, reason, force), forced, approval)
-            self._journal.write("key.moved", [Replace(destroyed)], actor, reason, **used.written)
-            return self._journal.destroy_material(destroyed, actor, reason)
 
     def recover(self, *, actor: str) -> list[str]:
         """Finish what a crash left, at every start. Says what it did, a line for each step."""
@@ -244,21 +191,3 @@ class KeyLifecycle:
             "key.rotated", [Replace(previous), Replace(active)], asked.requester, reason, **used.written
         )
         return Rotation(active, previous, None)
-
-    def _held(self, key_id: str, hold: str | None, action: str, actor: str, reason: str) -> KeyRecord:
-        with self._turn_of(key_id):
-            held = self.find(key_id).changed(hold=hold)
-            self._journal.write(action, [Replace(held)], actor, reason)
-            return held
-
-    def _lineage(self, record: KeyRecord) -> LineageKeys:
-        return self._journal.issuer(record.issuer, record.purpose).of(record.algorithm)
-
-    def _timings(self, record: KeyRecord) -> KeyTimings:
-        return self._policies.of(record.issuer).timings
-
-    def _turn(self, issuer: str) -> AbstractContextManager[None]:
-        return self._catalog.turn(turn_of(issuer))
-
-    def _turn_of(self, key_id: str) -> AbstractContextManager[None]:
-        return self._turn(self.find(key_id).issuer)

@@ -59,6 +59,11 @@ class KeyRecord:
     def published(self) -> bool:
         return self.state in PUBLISHED
 
+    @property
+    def on_its_way_in(self) -> bool:
+        """Pending, and from outside."""
+        return self.state is KeyState.PENDING and self.hold in (IMPORT, ADOPTION)
+
     def public_key(self) -> PublicJWK:
         """The recorded public key; a pending key has none (ValueError)."""
         if self.public is None:

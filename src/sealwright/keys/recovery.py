@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from sealwright.keys.catalog import Replace
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.opening import Opening
-from sealwright.keys.record import ADOPTION, KeyRecord, Lineage
+from sealwright.keys.record import Lineage
 from sealwright.keys.shares import lineages_rolled_out
 from sealwright.keys.standbys import Standbys, turn_of
 from sealwright.keys.states import KeyState
+from sealwright.keys.upkeep import Upkeep
 
 REASON = "recovery at start"
 
@@ -19,10 +17,11 @@ REASON = "recovery at start"
 class Recovery:
     """Holds the turn of each issuer while it looks: what another process is making now is no leftover."""
 
-    def __init__(self, journal: Journal, standbys: Standbys, opening: Opening) -> None:
+    def __init__(self, journal: Journal, standbys: Standbys, opening: Opening, upkeep: Upkeep) -> None:
         self._journal = journal
         self._standbys = standbys
         self._opening = opening
+        self._upkeep = upkeep
 
     def run(self, actor: str) -> list[str]:
         """Says what it did, a line for each step."""
@@ -32,8 +31,8 @@ class Recovery:
             with self._journal.catalog.turn(turn_of(lineage[0])):
                 done += self._recover(lineage, actor)
         for record in self._journal.catalog.records():
-            if record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None:
-                self._journal.destroy_material(record, actor, REASON)
+            left = record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None
+            if left and self._journal.destroy_soon(record, actor, REASON):
                 done.append(f"destroyed the private half of {record.key_id or record.handle}")
         return done
 
@@ -43,7 +42,7 @@ class Recovery:
         keys = everything.of(algorithm)
         if not everything.opened and not keys.pending:
             for record in keys.interrupted:
-                self.withdraw(record, actor, REASON)
+                self._upkeep.withdraw(record.handle, actor, REASON)
             return [f"withdrew a pending key of {issuer}"] * len(keys.interrupted)
         if not everything.opened:
             self._opening.open(lineage, keys.pending[0].backend, actor, REASON)
@@ -54,17 +53,5 @@ class Recovery:
         left = self._journal.issuer(issuer, purpose).of(algorithm)
         surplus = left.pending + left.interrupted
         for record in surplus:
-            self.withdraw(record, actor, REASON)
+            self._upkeep.withdraw(record.handle, actor, REASON)
         return [f"made a standby for {issuer}"] * made + [f"withdrew a pending key of {issuer}"] * len(surplus)
-
-    def withdraw(self, record: KeyRecord, actor: str, reason: str) -> None:
-        """pending to retired, and the private half destroyed: the backend may have made it before the crash.
-
-        A key that was being adopted was there before us, and is left alone.
-        """
-        now = self._journal.clock.now()
-        withdrawn = record.moved(KeyState.RETIRED, retired_at=now)
-        if record.hold == ADOPTION:
-            withdrawn = replace(withdrawn, destroyed_at=now)
-        self._journal.write("key.moved", [Replace(withdrawn)], actor, reason)
-        self._journal.destroy_material(withdrawn, actor, reason)

@@ -45,8 +45,21 @@ class Instruments:
         self.backend_calls = self._histogram(
             "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
         )
+        self._add_scheduler()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
+
+    def _add_scheduler(self) -> None:
+        self.ticks = self._counter("key_scheduler_ticks", "Ticks of the key scheduler.", "outcome")
+        self.last_ticks = self._gauge(
+            "key_scheduler_last_tick_timestamp_seconds", "When the last tick ended in this way; 0 is never.", "outcome"
+        )
+        self.step_failures = self._counter(
+            "key_scheduler_failures", "Moves and chores of the key scheduler that failed.", "step", "issuer", "reason"
+        )
+        self.orphans = self._gauge(
+            "key_orphans", "Keys of a backend without a record, and records without their key.", "backend", "kind"
+        )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:
         return Children(Counter(name, meaning, labels, registry=self._registry))

@@ -17,6 +17,9 @@ from sealwright.events import (
     Event,
     KeyMoved,
     KeySourceRefreshed,
+    OrphansCounted,
+    ScheduledStepFailed,
+    SchedulerTicked,
     TokenDecided,
     TokenSigned,
 )
@@ -123,6 +126,23 @@ def _called(event: BackendCalled) -> dict[str, Any]:
     return facts | _result(event)
 
 
+def _ticked(event: SchedulerTicked) -> dict[str, Any]:
+    level = {"failed": "error", "clock_jumped": "warning"}.get(event.outcome, "info")
+    return {"level": level, "event": "scheduler.ticked", "outcome": event.outcome} | _result(event)
+
+
+def _step_failed(event: ScheduledStepFailed) -> dict[str, Any]:
+    key_id = None if event.key_id is None else shown(event.key_id)
+    facts = {"level": "error", "event": "scheduler.step_failed", "step": shown(event.step)}
+    return facts | {"issuer": shown(event.issuer), "kid": key_id, "reason": event.reason}
+
+
+def _orphans_counted(event: OrphansCounted) -> dict[str, Any]:
+    level = "warning" if event.unknown or event.missing else "info"
+    facts = {"level": level, "event": "orphans.counted", "backend": shown(event.backend)}
+    return facts | {"unknown": event.unknown, "missing": event.missing}
+
+
 _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenDecided: _decided,
     TokenSigned: _signed,
@@ -131,11 +151,16 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
     BackendCalled: _called,
+    SchedulerTicked: _ticked,
+    ScheduledStepFailed: _step_failed,
+    OrphansCounted: _orphans_counted,
 }
 
 
 def _is_said_elsewhere(event: Event) -> bool:
-    """A backend call that went well stands behind a signature or a move, which has a line of its own."""
+    """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks."""
+    if isinstance(event, SchedulerTicked):
+        return event.outcome not in ("failed", "clock_jumped")
     return isinstance(event, BackendCalled) and event.reason is None
 
 
@@ -148,7 +173,7 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-def _result(event: TokenDecided | TokenSigned | KeySourceRefreshed | BackendCalled) -> dict[str, Any]:
+def _result(event: TokenDecided | TokenSigned | KeySourceRefreshed | BackendCalled | SchedulerTicked) -> dict[str, Any]:
     return {"reason": event.reason, "duration_ms": round(event.duration_s * 1000, 3)}
 
 

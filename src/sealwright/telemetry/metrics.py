@@ -15,6 +15,9 @@ from sealwright.events import (
     Event,
     KeyMoved,
     KeySourceRefreshed,
+    OrphansCounted,
+    ScheduledStepFailed,
+    SchedulerTicked,
     TokenDecided,
     TokenSigned,
 )
@@ -25,6 +28,7 @@ from sealwright.telemetry.shown import shown_source
 
 MAXIMUM_SOURCES = 100
 MAXIMUM_BACKENDS = 20
+MAXIMUM_STEPS = 20
 # keys.states has these too; a verifier loads this module and must never load keys.
 KEY_STATES = frozenset({"pending", "standby", "active", "verify_only", "retired", "destroyed", "revoked"})
 
@@ -37,6 +41,7 @@ _RESULTS = _choices(TokenDecided, "outcome")
 _CAUSES = _choices(KeySourceRefreshed, "cause")
 _OUTCOMES = _choices(KeySourceRefreshed, "outcome")
 _CALLS = _choices(BackendCalled, "call")
+_TICKS = _choices(SchedulerTicked, "outcome")
 
 
 class Metrics:
@@ -58,6 +63,7 @@ class Metrics:
         self._issuers = LabelNames(issuers)
         self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
         self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
+        self._steps = LabelNames(limit=MAXIMUM_STEPS)
         self._counting: dict[type, Callable[[Any], None]] = {
             TokenDecided: self._decided,
             TokenSigned: self._signed,
@@ -65,6 +71,9 @@ class Metrics:
             KeyMoved: self._moved,
             BreakGlassUsed: self._broke_glass,
             BackendCalled: self._called,
+            SchedulerTicked: self._ticked,
+            ScheduledStepFailed: self._step_failed,
+            OrphansCounted: self._orphans_counted,
         }
 
     def observe(self, event: Event) -> None:
@@ -119,3 +128,18 @@ class Metrics:
     def _called(self, event: BackendCalled) -> None:
         labels = (self._backends[event.backend], choice_label(event.call, _CALLS), reason_label(event.reason))
         self._instruments.backend_calls[labels].observe(event.duration_s)
+
+    def _ticked(self, event: SchedulerTicked) -> None:
+        outcome = choice_label(event.outcome, _TICKS)
+        self._instruments.ticks[outcome,].inc()
+        _ = self._instruments.last_ticks["done",]  # shows 0 from the first tick on
+        self._instruments.last_ticks[outcome,].set(self._clock.now())
+
+    def _step_failed(self, event: ScheduledStepFailed) -> None:
+        labels = (self._steps[event.step], self._issuers[event.issuer], reason_label(event.reason))
+        self._instruments.step_failures[labels].inc()
+
+    def _orphans_counted(self, event: OrphansCounted) -> None:
+        backend = self._backends[event.backend]
+        self._instruments.orphans[backend, "unknown"].set(event.unknown)
+        self._instruments.orphans[backend, "missing"].set(event.missing)

@@ -15,8 +15,9 @@ from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.history import trust_root_keys
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
-from sealwright.keys.publication import max_age_s, published_keys, revoked_key_ids
+from sealwright.keys.publication import Schedule, max_age_s, published_keys, revoked_key_ids, schedule
 from sealwright.keys.record import IN_JWKS, KeyRecord
+from sealwright.keys.rotation import scheduled
 from sealwright.keys.timings import KeyTimings
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder
@@ -30,6 +31,7 @@ class IssuerKeys:
     revoked: frozenset[str]
     body: bytes
     etag: str
+    ahead: Schedule
 
 
 class Publications:
@@ -58,14 +60,18 @@ class Publications:
         return body, _etag(body)
 
     def max_age_s(self, name: str) -> int:
-        return max_age_s(self._policies.of(name).timings)
+        """As of this moment: what is ahead is part of the snapshot. Raises RejectedError ``request.not_found``."""
+        return max_age_s(self._policies.of(name).timings, self.issuer(name).ahead, self._clock.now())
 
     def _current(self) -> tuple[int, list[KeyRecord], dict[str, IssuerKeys]]:
         version = self._catalog.version()
         if self._snapshot[0] != version:
             records = self._catalog.records()
-            names = dict.fromkeys(r.issuer for r in records if r.published and r.purpose in IN_JWKS)
-            self._snapshot = (version, records, {name: _issuer_keys(records, name) for name in names})
+            of: dict[str, list[KeyRecord]] = {}
+            for record in records:
+                of.setdefault(record.issuer, []).append(record)
+            names = dict.fromkeys(record.issuer for record in records if record.published and record.purpose in IN_JWKS)
+            self._snapshot = (version, records, {name: _issuer_keys(of[name], name, self._policies) for name in names})
         return self._snapshot
 
 
@@ -93,10 +99,11 @@ def build_policies(settings: ServiceSettings, catalog: KeyCatalog) -> CatalogPol
     return CatalogPolicies(catalog, FixedPolicies(usual, named))
 
 
-def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:
+def _issuer_keys(records: list[KeyRecord], name: str, policies: Policies) -> IssuerKeys:
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, _etag(body))
+    ahead = schedule(scheduled(records, policies), name)
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, _etag(body), ahead)
 
 
 def _etag(body: bytes) -> str:

@@ -25,6 +25,7 @@ class SigningSide:
     backends: dict[str, KeyBackend]
     lifecycle: KeyLifecycle
     secrets: PartnerSecrets
+    policies: Policies
     clock: Clock
     observer: Observer
     _signers: dict[str, ManagedSigner] = field(default_factory=dict)
@@ -67,7 +68,7 @@ def build_signing(
         catalog, observed, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
     )
     partners = PartnerSecrets(catalog, secrets, clock)
-    return SigningSide(catalog, observed, lifecycle, partners, clock, observer)
+    return SigningSide(catalog, observed, lifecycle, partners, policies, clock, observer)
 
 
 def _concurrency(settings: ServiceSettings, name: str) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
@@ -16,6 +15,7 @@ from sealwright.keys.catalog import Document, Put, Remove
 from sealwright.services import roles as known
 from sealwright.services.access_facts import DENIED
 from sealwright.services.credentials import OPERATOR_SCOPES
+from sealwright.services.key_service.times import written
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
@@ -125,11 +125,6 @@ class AccessOperations:
         asked = facts.pop("asked")
         times = {name: written(at) for name, at in facts.items() if name.endswith("_at") and at is not None}
         return {**facts, **asked, **times, "status": approval.status(self._process.clock.now())}
-
-
-def written(at: float) -> str:
-    """A time for people and machines (RFC 3339)."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _denied(document: Document) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sealwright.services import http
 from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service import access_routes
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.planning import LONGEST_PLAN_S
 from sealwright.services.key_service.policy_routes import policy_routes
 from sealwright.services.key_service.secret_routes import secret_routes
 from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
@@ -85,6 +86,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(policy_routes(operations, credentials))
+    app.include_router(_plan_routes(operations, credentials))
     app.include_router(_audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
@@ -104,6 +106,10 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     ) -> dict[str, Any]:
         return operations.keys(issuer, only=caller.issuers(KEYS_READ))
 
+    @router.post("/{key_id}/hold")
+    def hold(key_id: str, body: Revocation, caller: Caller = writer) -> dict[str, Any]:
+        return operations.by(caller.subject).move("hold", key_id, reason=body.reason)
+
     @router.post("/{key_id}/revoke")
     def revoke(key_id: str, body: Revocation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).move("revoke", key_id, reason=body.reason, approval=body.approval)
@@ -111,7 +117,7 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     @router.post("/{key_id}/{verb}")
     def move(
         key_id: str,
-        verb: Literal["activate", "retire", "restore", "destroy"],
+        verb: Literal["activate", "retire", "restore", "destroy", "release"],
         body: Move | None = None,
         caller: Caller = writer,
     ) -> dict[str, Any]:
@@ -140,6 +146,23 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).emergency_rotate(issuer, **body.model_dump())
+
+    return router
+
+
+def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["keys"], dependencies=[Depends(credentials.require(KEYS_READ))])
+
+    @router.get("/plan")
+    def show_plan(
+        issuer: Annotated[str | None, Query(max_length=100)] = None,
+        for_s: Annotated[float, Query(ge=0, le=LONGEST_PLAN_S)] = 30 * 86_400,
+    ) -> dict[str, Any]:
+        return operations.plan(issuer, for_s=for_s)
+
+    @router.get("/orphans")
+    def list_orphans() -> dict[str, Any]:
+        return operations.orphans()
 
     return router
 

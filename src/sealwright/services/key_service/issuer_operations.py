@@ -38,12 +38,12 @@ class IssuerOperations:
         """Every open issuer: what it signs with, where its keys are, and who answers for it."""
         return {"issuers": [self._issuer(name) for name in self._process.publications.issuers()]}
 
-    def plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def plan_policies(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What applying these policies would change. RejectedError ``request.malformed``."""
         asked = _parsed(wanted)
         return self._process.plan(asked.issuers, asked.timings, asked.backends)[1].to_dict()
 
-    def apply(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
+    def apply_policies(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
         """Make it so; answers with what was changed. RefusedError ``guard.policy`` or ``guard.algorithm``."""
         asked = _parsed(wanted)
         policies, plan = self._process.plan(asked.issuers, asked.timings, asked.backends)

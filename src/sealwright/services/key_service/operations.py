@@ -9,11 +9,13 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
+from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
 from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
+from sealwright.services.key_service.planning import orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.views import rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
@@ -58,8 +60,9 @@ class KeyOperations(IssuerOperations):
                 raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
             self._process.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
         else:
-            made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
-            self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
+            with self._process.signing.catalog.turn(turn_of(issuer)):  # or the scheduler might publish it in between
+                made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
+                self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
 
     def import_key(self, issuer: str, *, state: As, reason: str, **given: Any) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class KeyOperations(IssuerOperations):
     def move(
         self, verb: str, key_id: str, *, reason: str, force: bool = False, approval: str | None = None
     ) -> dict[str, Any]:
-        """activate, retire, restore, revoke or destroy one key."""
+        """activate, retire, restore, revoke, destroy, hold or release one key."""
         why: dict[str, Any] = {"actor": self._actor, "reason": reason, "approval": approval}
         steps: dict[str, Any] = {
             "activate": lambda: self._lifecycle.activate(key_id, force=force, **why),
@@ -80,6 +83,8 @@ class KeyOperations(IssuerOperations):
             "restore": lambda: self._lifecycle.restore(key_id, **why),
             "revoke": lambda: self._lifecycle.revoke(key_id, **why),
             "destroy": lambda: self._lifecycle.destroy(key_id, force=force, **why),
+            "hold": lambda: self._lifecycle.hold(key_id, actor=self._actor, reason=reason),
+            "release": lambda: self._lifecycle.release(key_id, actor=self._actor, reason=reason),
         }
         steps[verb]()
         return view(self._lifecycle.find(key_id))
@@ -93,6 +98,13 @@ class KeyOperations(IssuerOperations):
         return rotation_view(
             self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason, **named)
         )
+
+    def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
+        """What is going to happen in so many seconds, and what is blocked."""
+        return plan_of(self._process.signing, issuer, for_s)
+
+    def orphans(self) -> dict[str, Any]:
+        return orphans_of(self._process.signing)
 
     def issue_token(
         self,

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Credentials
+from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service.issuer_operations import WantedPolicies
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.settings import SigningAlgorithm
-from sealwright.trust.decision import Verified
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -61,12 +60,12 @@ def _config_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
 
     @router.post("/config/plan", dependencies=[reader])
     def plan(body: WantedPolicies) -> dict[str, Any]:
-        return operations.plan(body.model_dump(exclude_unset=True))
+        return operations.plan_policies(body.model_dump(exclude_unset=True))
 
     @router.post("/config/apply")
-    def apply(body: Application, caller: Verified = writer) -> dict[str, Any]:
+    def apply(body: Application, caller: Caller = writer) -> dict[str, Any]:
         wanted = body.model_dump(exclude_unset=True, exclude={"reason"})
-        return operations.by(caller.subject).apply(wanted, reason=body.reason)
+        return operations.by(caller.subject).apply_policies(wanted, reason=body.reason)
 
     return router
 
@@ -75,28 +74,28 @@ def _rollout_routes(operations: KeyOperations, credentials: Credentials) -> APIR
     router = APIRouter(prefix="/v1/issuers/{issuer}/rollout", tags=["roll-outs"])
     writer = Depends(credentials.require(KEYS_WRITE))
 
-    def step(issuer: str, name: str, body: Step | None, caller: Verified) -> dict[str, Any]:
+    def step(issuer: str, name: str, body: Step | None, caller: Caller) -> dict[str, Any]:
         asked = {"reason": "routine"} if body is None else body.model_dump()
         return operations.by(caller.subject).rollout(issuer, name, **asked)
 
     @router.post("/start")
-    def start(issuer: str, body: Start, caller: Verified = writer) -> dict[str, Any]:
+    def start(issuer: str, body: Start, caller: Caller = writer) -> dict[str, Any]:
         return step(issuer, "start", body, caller)
 
     @router.post("/set")
-    def set_share(issuer: str, body: Share, caller: Verified = writer) -> dict[str, Any]:
+    def set_share(issuer: str, body: Share, caller: Caller = writer) -> dict[str, Any]:
         return step(issuer, "set", body, caller)
 
     @router.post("/back")
-    def back(issuer: str, body: Step | None = None, caller: Verified = writer) -> dict[str, Any]:
+    def back(issuer: str, body: Step | None = None, caller: Caller = writer) -> dict[str, Any]:
         return step(issuer, "back", body, caller)
 
     @router.post("/finish")
-    def finish(issuer: str, body: ForcedStep | None = None, caller: Verified = writer) -> dict[str, Any]:
+    def finish(issuer: str, body: ForcedStep | None = None, caller: Caller = writer) -> dict[str, Any]:
         return step(issuer, "finish", body, caller)
 
     @router.post("/abort")
-    def abort(issuer: str, body: Step | None = None, caller: Verified = writer) -> dict[str, Any]:
+    def abort(issuer: str, body: Step | None = None, caller: Caller = writer) -> dict[str, Any]:
         return step(issuer, "abort", body, caller)
 
     return router

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sealwright.keys.record import KeyRecord, Rotation
+from sealwright.services.key_service.times import written
 
 _HIDDEN = {"handle", "public", "generation", "canary"}
 
@@ -14,7 +14,7 @@ _HIDDEN = {"handle", "public", "generation", "canary"}
 def view(record: KeyRecord) -> dict[str, Any]:
     """A key record: times in RFC 3339, what has not happened left out."""
     shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
-    times = {name: _written(value) for name, value in shown.items() if name.endswith("_at")}
+    times = {name: written(value) for name, value in shown.items() if name.endswith("_at")}
     return {**shown, **times, "key_id": record.key_id}
 
 
@@ -24,7 +24,3 @@ def rotation_view(rotation: Rotation) -> dict[str, Any]:
         "previous": view(rotation.previous),
         "standby": view(rotation.standby) if rotation.standby else None,
     }
-
-
-def _written(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
