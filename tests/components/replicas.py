@@ -61,7 +61,7 @@ def serve(link: Connection, url: str, folder: str, name: str) -> None:
     signing = _Signing(replica)
     answers: dict[str, Callable[..., Any]] = {
         "writer": lambda: replica.catalog.writer,
-        "version": lambda: replica.catalog.version(),
+        "version": replica.catalog.version,
         "sign": replica.sign,
         "rotate": lambda key_id, threads: _at_once(lambda: replica.rotate(key_id), threads),
         "hold": replica.hold,

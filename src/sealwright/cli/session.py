@@ -15,6 +15,22 @@ from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 
 
+class TrailCalls(Protocol):
+    """What verbs ask of the audit."""
+
+    def page(self, *, writer: str | None = None, after: int = 0, action: str | None = None) -> dict[str, Any]: ...
+
+    def chains(self) -> dict[str, Any]: ...
+
+    def trust_roots(self) -> dict[str, Any]: ...
+
+    def checkpoint(self, *, reason: str) -> dict[str, Any]: ...
+
+    def archive(self, segments: Sequence[Mapping[str, Any]], *, reason: str) -> dict[str, Any]: ...
+
+    def prune(self) -> dict[str, Any]: ...
+
+
 class KeyCalls(Protocol):
     """What verbs ask for; local operations and the HTTP client both have it."""
 
@@ -34,7 +50,8 @@ class KeyCalls(Protocol):
 
     def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]: ...
 
-    def audit(self, *, after: int = 0) -> dict[str, Any]: ...
+    @property
+    def trail(self) -> TrailCalls: ...
 
     def verify(
         self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False

@@ -44,11 +44,14 @@ class AuditProof:
 
     def learn(self, entry: AuditEntry) -> None:
         """A statement that does not hold is not believed here; ``check`` names it."""
+        if entry.action not in TYPES:
+            return
         try:
-            if entry.action in TYPES and read_statement(entry.action, entry.facts, self._roots) not in self._revoked:
-                self._believe(entry.facts)
+            key_id = read_statement(entry.action, entry.facts, self._roots)
         except RejectedError:
             return
+        if key_id not in self._revoked:
+            self._believe(entry.facts)
 
     def learn_checkpoint(self, jws: str) -> None:
         """One that was kept outside of the trail. Raises RejectedError when no trust root signed it."""

@@ -1,9 +1,10 @@
-"""Signed statements about the audit itself: checkpoints of all chains, and what was archived. A trust root signs both."""
+"""Signed statements about the audit itself: where all chains stand, and what was archived; a trust root signs both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
@@ -22,9 +23,6 @@ LATEST = "latest"
 
 class TrustRootSigner(Protocol):
     """A ManagedSigner of purpose ``trust-root``."""
-
-    @property
-    def issuer(self) -> str: ...
 
     def sign(self, payload: bytes, *, typ: str | None, actor: str) -> SignedToken: ...
 
@@ -45,6 +43,7 @@ def write_checkpoint(
     catalog: KeyCatalog,
     signer: TrustRootSigner,
     *,
+    issuer: str,
     actor: str,
     reason: str = "",
     clock: Clock = SYSTEM_CLOCK,
@@ -54,7 +53,8 @@ def write_checkpoint(
     Raises RefusedError ``catalog.conflict`` when another process has just written one: nothing is missing then.
     """
     heads = [asdict(chain.head) for chain in catalog.chains()]
-    return _write(CHECKPOINT, {"heads": heads}, catalog, signer, actor, reason, clock)
+    entry = AuditEntry(clock.now(), actor, CHECKPOINT, issuer, None, reason, {"heads": heads})
+    return _write(entry, catalog, signer)
 
 
 def latest(catalog: KeyCatalog, action: str = CHECKPOINT) -> Mapping[str, Any] | None:
@@ -68,6 +68,7 @@ def write_archived(
     signer: TrustRootSigner,
     segments: Sequence[Segment],
     *,
+    issuer: str,
     actor: str,
     reason: str,
     clock: Clock = SYSTEM_CLOCK,
@@ -77,19 +78,18 @@ def write_archived(
     Raises RefusedError ``catalog.conflict`` when the segments are not the oldest entries of their chains.
     """
     ends = _check_segments(catalog, segments)
-    before = latest(catalog, ARCHIVED)
-    anchors = {anchor["writer"]: anchor for anchor in before["anchors"]} if before else {}
-    anchors |= {end.writer: asdict(end) for end in ends}
-    facts = {"anchors": [anchors[name] for name in sorted(anchors)], "segments": [asdict(one) for one in segments]}
-    return _write(ARCHIVED, facts, catalog, signer, actor, reason, clock)
+    anchors = {anchor.writer: anchor for anchor in (*_anchors(catalog), *ends)}
+    facts = {
+        "anchors": [asdict(anchors[writer]) for writer in sorted(anchors)],
+        "segments": [asdict(segment) for segment in segments],
+    }
+    return _write(AuditEntry(clock.now(), actor, ARCHIVED, issuer, None, reason, facts), catalog, signer)
 
 
 def prune_archived(catalog: KeyCatalog, *, most: int) -> int:
     """Delete at most so many entries that are noted as archived; how many, 0 when none is left."""
-    noted = latest(catalog, ARCHIVED)
-    anchors = [Head(**anchor) for anchor in noted["anchors"]] if noted else []
     starts = {chain.before.writer: chain.before.sequence for chain in catalog.chains()}
-    for anchor in anchors:
+    for anchor in _anchors(catalog):
         if starts.get(anchor.writer, anchor.sequence) < anchor.sequence:
             return catalog.prune_audit(anchor, most=most)
     return 0
@@ -106,8 +106,7 @@ def read_statement(action: str, facts: Mapping[str, Any], roots: JWKSet) -> str:
 def verify_statement(action: str, jws: str, roots: JWKSet) -> tuple[bytes, str]:
     """The payload of a statement and the kid of the trust root that signed it. Raises RejectedError."""
     verified = verify_signature(jws, roots)
-    if verified.header.typ != TYPES[action]:
-        raise RejectedError(Reason.HEADER_TYPE, f"a statement of type {TYPES[action]} was expected")
+    verified.header.check_type(TYPES[action])
     return verified.payload, str(verified.key_id)
 
 
@@ -117,31 +116,32 @@ def heads_named(facts: Mapping[str, Any]) -> Iterator[Head]:
         yield Head(**named)
 
 
-def _write(
-    action: str,
-    facts: Mapping[str, Any],
-    catalog: KeyCatalog,
-    signer: TrustRootSigner,
-    actor: str,
-    reason: str,
-    clock: Clock,
-) -> Mapping[str, Any]:
-    stored, now = catalog.documents(action).get(LATEST), clock.now()
-    stated = {"at": now, **facts}
-    signed = signer.sign(_payload(stated), typ=TYPES[action], actor=actor)
-    whole = {**stated, "jws": signed.token}
-    document = Document(action, LATEST, whole, stored.generation + 1 if stored else 1)
-    catalog.commit([Put(document)], AuditEntry(now, actor, action, signer.issuer, signed.key_id, reason, whole))
-    return whole
+def _write(entry: AuditEntry, catalog: KeyCatalog, signer: TrustRootSigner) -> Mapping[str, Any]:
+    """The entry with its facts signed, and the same facts as a document that can be found again."""
+    stored = catalog.documents(entry.action).get(LATEST)
+    stated = {"at": entry.at, **entry.facts}
+    signed = signer.sign(_payload(stated), typ=TYPES[entry.action], actor=entry.actor)
+    facts = {**stated, "jws": signed.token}
+    document = Document(entry.action, LATEST, facts, stored.generation + 1 if stored else 1)
+    catalog.commit([Put(document)], replace(entry, key_id=signed.key_id, facts=facts))
+    return facts
+
+
+def _anchors(catalog: KeyCatalog) -> list[Head]:
+    """The last archived entry of each chain, as noted."""
+    noted = latest(catalog, ARCHIVED)
+    return [Head(**anchor) for anchor in noted["anchors"]] if noted else []
 
 
 def _check_segments(catalog: KeyCatalog, segments: Sequence[Segment]) -> list[Head]:
     """Where the archived part of each chain ends."""
     ends = {chain.before.writer: chain.before for chain in catalog.chains()}
+    for noted in _anchors(catalog):
+        ends[noted.writer] = max(noted, ends.get(noted.writer, noted), key=lambda head: head.sequence)
     for segment in segments:
         before = ends.get(segment.writer)
-        entry = next(catalog.audit(writer=segment.writer, after=segment.last - 1), None)
-        if before is None or before.sequence + 1 != segment.first or entry is None or entry.digest != segment.digest:
+        found = list(islice(catalog.audit(writer=segment.writer, after=segment.last - 1), 2))  # one has to stay
+        if before is None or before.sequence + 1 != segment.first or [e.digest for e in found][:-1] != [segment.digest]:
             raise RefusedError(Reason.CATALOG_CONFLICT, "the audit is not as it was archived: archive again")
         ends[segment.writer] = Head(segment.writer, segment.last, segment.digest)
     return [ends[writer] for writer in sorted({segment.writer for segment in segments})]

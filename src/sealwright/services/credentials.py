@@ -16,8 +16,8 @@ from sealwright.trust.verifier import Verifier
 REALM = "sealwright"
 KEYS_READ, KEYS_WRITE = "keys:read", "keys:write"
 TOKENS_ISSUE, PAYLOADS_SIGN = "tokens:issue", "payloads:sign"
-METRICS_READ, AUDIT_READ = "metrics:read", "audit:read"
-OPERATOR_SCOPES = (KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ)
+METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE = "metrics:read", "audit:read", "audit:archive"
+OPERATOR_SCOPES = (KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE)
 
 
 class CredentialError(Exception):

@@ -12,6 +12,7 @@ from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.policy import Policies
+from sealwright.keys.record import Purpose
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
 from sealwright.wiring.key_backends import open_backend, open_local
@@ -26,15 +27,17 @@ class SigningSide:
     lifecycle: KeyLifecycle
     clock: Clock
     observer: Observer
-    _signers: dict[str, ManagedSigner] = field(default_factory=dict)
+    _signers: dict[tuple[str, Purpose], ManagedSigner] = field(default_factory=dict)
 
-    def signer(self, issuer: str) -> ManagedSigner:
+    def signer(self, issuer: str, purpose: Purpose = "token") -> ManagedSigner:
         """One for each issuer, so that it may remember the active key. Raises RefusedError ``move.unknown_issuer``."""
-        if issuer not in self._signers:
-            self.lifecycle.active(issuer)  # names of strangers are not remembered
-        return self._signers.setdefault(
-            issuer, ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+        wanted = (issuer, purpose)
+        if wanted not in self._signers:
+            self.lifecycle.active(issuer, purpose)  # names of strangers are not remembered
+        made = ManagedSigner(
+            self.catalog, self.backends, issuer, purpose=purpose, clock=self.clock, observer=self.observer
         )
+        return self._signers.setdefault(wanted, made)
 
 
 def build_backends(

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from sealwright import __version__
 from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
-from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Credentials
+from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Credentials
+from sealwright.services.key_service.audit_routes import audit_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.settings import IssuerName, SigningAlgorithm
 from sealwright.trust.decision import Verified
@@ -58,7 +59,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     )
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
-    app.include_router(_audit_routes(operations, credentials))
+    app.include_router(audit_routes(operations, credentials))
     return app
 
 
@@ -104,16 +105,6 @@ def _issuer_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
     @router.post("/emergency-rotate")
     def emergency_rotate(issuer: str, body: EmergencyRotation, caller: Verified = writer) -> dict[str, Any]:
         return operations.by(caller.subject).emergency_rotate(issuer, key_id=body.key_id, reason=body.reason)
-
-    return router
-
-
-def _audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
-    router = APIRouter(prefix="/v1/audit", tags=["audit"])
-
-    @router.get("", dependencies=[Depends(credentials.require(AUDIT_READ))])
-    def list_entries(after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> dict[str, Any]:
-        return operations.audit(after=after)
 
     return router
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.record import KeyRecord
 from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.services.key_service.audit_operations import AuditOperations
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
-AUDIT_PAGE_ENTRIES = 500
 _HIDDEN = {"handle", "public", "generation"}
 
 
@@ -98,10 +97,10 @@ class KeyOperations:
         signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=self._actor)
         return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
 
-    def audit(self, *, after: int = 0) -> dict[str, Any]:
-        """A page of audit entries with a larger sequence, each with the digest that chains it to the one before."""
-        entries = islice(self._process.signing.catalog.audit(after=after), AUDIT_PAGE_ENTRIES)
-        return {"entries": [asdict(entry) for entry in entries]}
+    @property
+    def trail(self) -> AuditOperations:
+        """What can be asked of the audit."""
+        return AuditOperations(self._process, self._actor)
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
         verifier, needed = self._process.verifier(audience), frozenset(scopes)
