@@ -39,9 +39,12 @@ class Archive(Note):
 
 def audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
     router = APIRouter(prefix="/v1/audit", tags=["audit"])
-    reader = Depends(credentials.require(AUDIT_READ))
-    archivist = Depends(credentials.require(AUDIT_ARCHIVE))
+    _add_reading(router, operations, Depends(credentials.require(AUDIT_READ)))
+    _add_archiving(router, operations, Depends(credentials.require(AUDIT_ARCHIVE)))
+    return router
 
+
+def _add_reading(router: APIRouter, operations: KeyOperations, reader: Any) -> None:
     @router.get("", dependencies=[reader])
     def list_entries(
         writer: Annotated[str | None, Query(max_length=100)] = None,
@@ -58,6 +61,8 @@ def audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
     def list_trust_roots() -> dict[str, Any]:
         return operations.trail.trust_roots()
 
+
+def _add_archiving(router: APIRouter, operations: KeyOperations, archivist: Any) -> None:
     @router.post("/checkpoint", status_code=201)
     def write_checkpoint(body: Note | None = None, caller: Verified = archivist) -> dict[str, Any]:
         return operations.by(caller.subject).trail.checkpoint(reason=(body or Note()).reason)
@@ -70,5 +75,3 @@ def audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
     @router.post("/prune")
     def prune(caller: Verified = archivist) -> dict[str, Any]:
         return operations.by(caller.subject).trail.prune()
-
-    return router
