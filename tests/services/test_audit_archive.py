@@ -12,7 +12,7 @@ import pytest
 import sealwright as sw
 from sealwright.cli.audit_archive import archive_trail
 from sealwright.cli.audit_entries import ArchivedTrail, LiveTrail
-from sealwright.cli.audit_verify import prove
+from sealwright.cli.audit_verify import Roots, prove
 from sealwright.keys.audit import head_of
 from sealwright.services.key_service import audit_operations
 from sealwright.services.key_service.operations import KeyOperations
@@ -164,3 +164,15 @@ def test_segments_that_are_not_what_the_catalog_holds_are_refused(operations: Ke
         with pytest.raises(sw.RefusedError):
             operations.trail.archive([wrong], reason="test")
     assert operations.trail.prune() == {"deleted": 0}
+
+
+def test_roots_that_were_kept_are_not_called_revoked_by_the_catalog(operations: KeyOperations) -> None:
+    operations.trail.checkpoint(reason="test")
+    kept = operations.trail.trust_roots()
+    everything = {**kept, "revoked": [key["kid"] for key in kept["keys"]]}
+    assert prove(operations.trail, roots=Roots(kept)).checkpoints == 1
+    assert prove(operations.trail, roots=Roots(everything)).void == 1
+    root = str(operations._process.signing.lifecycle.active("internal", "trust-root").key_id)
+    operations._process.signing.lifecycle.emergency_rotate("internal", key_id=root, actor="mallory", reason="void it")
+    assert (prove(operations.trail).checkpoints, prove(operations.trail).void) == (0, 1)
+    assert prove(operations.trail, roots=Roots(kept)).checkpoints == 1

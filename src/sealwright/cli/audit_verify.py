@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from sealwright.keys.audit_statements import TYPES
 File = Annotated[
     Path | None, typer.Option("--file", help="An export instead of the service; needs --trust-root.", dir_okay=False)
 ]
-Roots = Annotated[
+TrustRoot = Annotated[
     str | None, typer.Option("--trust-root", help="A JWK Set kept elsewhere, instead of the keys in the catalog.")
 ]
 Checkpoint = Annotated[
@@ -36,21 +37,21 @@ Archive = Annotated[
 
 def verify(
     file: File = None,
-    trust_root: Roots = None,
+    trust_root: TrustRoot = None,
     checkpoint: Checkpoint = None,
     archive: Archive = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Prove every chain and every checkpoint, and that what they name is there. Exit code 1 names the first break."""
-    pinned = _pinned(trust_root) if trust_root else None
+    pinned = Roots(strict_json.parse_object(read_bytes(trust_root))) if trust_root else None
     if file is not None:
         leave_out("an export is proven without a service", home=home, archive=archive)
         if pinned is None:
             raise RejectedError(
                 Reason.REQUEST_MALFORMED, "an export is proven against keys kept elsewhere: --trust-root"
             )
-        proven = _proven(ExportedTrail(file), AuditProof(pinned), checkpoint or [])
+        proven = _proven(ExportedTrail(file), pinned.proof(), checkpoint or [])
     else:
         with open_calls(home) as calls:
             proven = prove(calls.trail, archive=archive, roots=pinned, checkpoints=checkpoint or [])
@@ -61,13 +62,11 @@ def prove(
     trail: TrailCalls,
     *,
     archive: Path | None = None,
-    roots: JWKSet | None = None,
+    roots: Roots | None = None,
     checkpoints: list[str] | None = None,
 ) -> Proven:
     """Prove what a catalog holds, and its archive. Raises RejectedError ``audit.broken``."""
-    known = trail.trust_roots()
-    trusted = roots or JWKSet.from_dict({"keys": known["keys"]})
-    proof = AuditProof(trusted, frozenset(known["revoked"]))
+    proof = (roots or Roots(trail.trust_roots())).proof()
     live = LiveTrail(trail)
     proven = _proven(ArchivedTrail(archive, live) if archive else live, proof, checkpoints or [], live.count())
     if archive is not None:
@@ -98,8 +97,17 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
             raise RejectedError(Reason.AUDIT_BROKEN, f"the archived segment {path} is not the file that was archived")
 
 
-def _pinned(source: str) -> JWKSet:
-    return JWKSet.from_dict(strict_json.parse_object(read_bytes(source)))
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """A page of trust roots: a JWK Set with a member ``revoked``. One that was kept elsewhere is believed whole, since
+    somebody who owns the catalog could call every root revoked.
+    """
+
+    page: Mapping[str, Any]
+
+    def proof(self) -> AuditProof:
+        """Raises RejectedError ``key.malformed``."""
+        return AuditProof(JWKSet.from_dict(self.page), frozenset(map(str, self.page.get("revoked", ()))))
 
 
 def _show(proven: Proven, as_json: bool) -> None:
