@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import urllib3
 
@@ -106,8 +106,10 @@ class KeyServiceClient:
         body = {"payload": base64url.encode_text(payload), "typ": typ}
         return self._call("POST", _path("issuers", issuer, "sign"), body)
 
-    def audit(self, *, after: int = 0) -> dict[str, Any]:
-        return self._call("GET", f"/v1/audit?after={after}")
+    @property
+    def trail(self) -> TrailClient:
+        """What can be asked of the audit."""
+        return TrailClient(self._call)
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
         body = {"token": token, "audience": audience, "scopes": list(scopes), "explain": explain}
@@ -239,6 +241,33 @@ def _life(token: str) -> tuple[float, float]:
         claims = strict_json.parse_object(base64url.decode_text(token.split(".")[1] if "." in token else ""))
         return float(claims["iat"]), float(claims["exp"])
     return 0.0, 0.0
+
+
+class TrailClient:
+    """The audit of one key service."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
+        self._call = call
+
+    def page(self, *, writer: str | None = None, after: int = 0, action: str | None = None) -> dict[str, Any]:
+        asked = {"writer": writer, "after": after, "action": action}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        return self._call("GET", f"/v1/audit?{query}")
+
+    def chains(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/audit/chains")
+
+    def trust_roots(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/audit/trust-roots")
+
+    def checkpoint(self, *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/audit/checkpoint", {"reason": reason})
+
+    def archive(self, segments: Sequence[Mapping[str, Any]], *, reason: str) -> dict[str, Any]:
+        return self._call("POST", "/v1/audit/archive", {"segments": [dict(one) for one in segments], "reason": reason})
+
+    def prune(self) -> dict[str, Any]:
+        return self._call("POST", "/v1/audit/prune")
 
 
 def _path(*parts: str) -> str:

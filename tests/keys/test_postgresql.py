@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 import sealwright as sw
-from sealwright.keys.audit import check_chain
+from sealwright.keys.audit import AuditEntry, check_chain
 from sealwright.keys.catalogs.postgresql import _lock_of
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_tables import METADATA
@@ -159,6 +159,30 @@ def test_rows_that_a_process_holds_while_it_stands_still_are_taken_from_it(url: 
         connection.invalidate()
     still.close()
     assert replica.keys.active("default").key_id != active.key_id
+
+
+def test_a_move_waits_for_the_signature_that_is_being_recorded_and_the_next_signature_for_the_move(
+    url: str, replica: Replica
+) -> None:
+    active = opened(replica).keys.active("default")
+    other, moved = SqlCatalog.open(url, writer="other"), threading.Event()
+
+    def rotate() -> None:
+        replica.keys.emergency_rotate("default", actor="tester", reason="leaked")
+        moved.set()
+
+    with other._database.engine.connect() as connection, connection.begin():
+        other._database.share_key(connection, active.handle)
+        mover = threading.Thread(target=rotate)
+        mover.start()
+        assert not moved.wait(1)
+    mover.join(60)
+    assert moved.is_set()
+    late = AuditEntry(1.0, "tester", "token.signed", "default", active.key_id, "", {})
+    with pytest.raises(sw.RefusedError) as caught:
+        other.record_signatures(active, late)
+    assert caught.value.reason == "catalog.conflict"
+    other.close()
 
 
 def test_a_lost_writer_name_costs_no_entry(url: str, replica: Replica) -> None:

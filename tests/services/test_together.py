@@ -84,6 +84,11 @@ def test_open_pages_are_for_everyone(app: Starlette, path: str) -> None:
     [
         ("GET", "/v1/keys", "keys:read"),
         ("GET", "/v1/audit", "audit:read"),
+        ("GET", "/v1/audit/chains", "audit:read"),
+        ("GET", "/v1/audit/trust-roots", "audit:read"),
+        ("POST", "/v1/audit/checkpoint", "audit:archive"),
+        ("POST", "/v1/audit/archive", "audit:archive"),
+        ("POST", "/v1/audit/prune", "audit:archive"),
         ("POST", "/v1/issuers/default/rotate", "keys:write"),
         ("POST", "/v1/issuers/default/emergency-rotate", "keys:write"),
         ("POST", "/v1/issuers/default/keys", "keys:write"),

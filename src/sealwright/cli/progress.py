@@ -6,18 +6,27 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import detached
 
 SHOWN_FROM_BYTES = 32 * 1024 * 1024
+SHOWN_FROM_ITEMS = 10_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +66,13 @@ def _bar(size: int | None) -> Iterator[detached.Progress | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=size)
         yield lambda count: bar.advance(task, count)
+
+
+def counted(items: Iterable[T], total: int | None) -> Iterator[T]:
+    """The same items, with a bar where a person is looking and there are many."""
+    if not sys.stderr.isatty() or (total is not None and total <= SHOWN_FROM_ITEMS):
+        yield from items
+        return
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, total=total)

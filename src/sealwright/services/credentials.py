@@ -18,11 +18,11 @@ from sealwright.trust.verifier import Verifier
 REALM = "sealwright"
 KEYS_READ, KEYS_WRITE = "keys:read", "keys:write"
 TOKENS_ISSUE, PAYLOADS_SIGN = "tokens:issue", "payloads:sign"
-METRICS_READ, AUDIT_READ = "metrics:read", "audit:read"
+METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE = "metrics:read", "audit:read", "audit:archive"
 APPROVALS_GRANT, CREDENTIALS_ISSUE = "approvals:grant", "credentials:issue"
 SECRETS_REVEAL = "secrets:reveal"
 OPERATOR_SCOPES = (
-    *(KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ),
+    *(KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE),
     *(APPROVALS_GRANT, CREDENTIALS_ISSUE, SECRETS_REVEAL),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sealwright.errors import Reason, RejectedError
 from sealwright.services.credentials import (
     APPROVALS_GRANT,
+    AUDIT_ARCHIVE,
     AUDIT_READ,
     CREDENTIALS_ISSUE,
     KEYS_READ,
@@ -14,6 +15,7 @@ from sealwright.services.credentials import (
     METRICS_READ,
     OPERATOR_SCOPES,
     PAYLOADS_SIGN,
+    SECRETS_REVEAL,
     TOKENS_ISSUE,
 )
 
@@ -22,6 +24,8 @@ ROLES: Mapping[str, Sequence[str]] = {
     "signer": (TOKENS_ISSUE, PAYLOADS_SIGN),
     "approver": (KEYS_READ, APPROVALS_GRANT),
     "auditor": (KEYS_READ, AUDIT_READ, METRICS_READ),
+    "archivist": (AUDIT_READ, AUDIT_ARCHIVE),
+    "custodian": (KEYS_READ, SECRETS_REVEAL),
 }
 _OF_ALL_ISSUERS = frozenset({METRICS_READ})  # there is no part of a scrape for one issuer
 

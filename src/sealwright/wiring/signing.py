@@ -14,7 +14,8 @@ from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.partner_secrets import PartnerSecrets
 from sealwright.keys.policy import Policies
-from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
+from sealwright.keys.record import Purpose
+from sealwright.settings import ServiceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +29,17 @@ class SigningSide:
     policies: Policies
     clock: Clock
     observer: Observer
-    _signers: dict[str, ManagedSigner] = field(default_factory=dict)
+    _signers: dict[tuple[str, Purpose], ManagedSigner] = field(default_factory=dict)
 
-    def signer(self, issuer: str) -> ManagedSigner:
+    def signer(self, issuer: str, purpose: Purpose = "token") -> ManagedSigner:
         """One for each issuer, so that it may remember the active key. Raises RefusedError ``move.unknown_issuer``."""
-        if issuer not in self._signers:
-            self.lifecycle.active(issuer)  # names of strangers are not remembered
-        return self._signers.setdefault(
-            issuer, ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+        wanted = (issuer, purpose)
+        if wanted not in self._signers:
+            self.lifecycle.active(issuer, purpose)  # names of strangers are not remembered
+        made = ManagedSigner(
+            self.catalog, self.backends, issuer, purpose=purpose, clock=self.clock, observer=self.observer
         )
-
-    def trust_root(self) -> ManagedSigner:
-        """The signer of the statements that verifiers obey."""
-        return ManagedSigner(
-            self.catalog,
-            self.backends,
-            INTERNAL_ISSUER,
-            purpose="trust-root",
-            clock=self.clock,
-            observer=self.observer,
-        )
+        return self._signers.setdefault(wanted, made)
 
 
 def build_signing(

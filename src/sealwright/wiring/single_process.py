@@ -61,7 +61,12 @@ class SingleProcess:
         self.observing = observing
         self.encryption = encryption
         self.clock = signing.clock
-        self.statements = SignedStatements(signing.catalog, signing.trust_root(), settings.issuer_url, signing.clock)
+        self.statements = SignedStatements(
+            signing.catalog,
+            lambda: signing.signer(INTERNAL_ISSUER, "trust-root"),
+            settings.issuer_url,
+            signing.clock,
+        )
         self._shown = shown
         self._foreign: dict[str, KeySource] = {
             issuer: RemoteJWKSet(url, observer=observing.observer, clock=self.clock)

@@ -25,7 +25,7 @@ class SignedStatements:
     """
 
     catalog: KeyCatalog
-    trust_root: ManagedSigner
+    trust_root: Callable[[], ManagedSigner]
     issuer_url: Callable[[str], str]
     clock: Clock
     _kept: dict[tuple[str, str], tuple[int, float, str]] = field(default_factory=dict)
@@ -56,6 +56,6 @@ class SignedStatements:
         if kept is not None and kept[0] == version and (longest_s is None or now - kept[1] < longest_s):
             return kept[2]
         payload = strict_json.encode_object(claims(version, self.clock.now()))
-        signed = self.trust_root.sign(payload, typ=typ, actor=ACTOR)
+        signed = self.trust_root().sign(payload, typ=typ, actor=ACTOR)
         self._kept[typ, issuer] = (version, now, signed.token)
         return signed.token

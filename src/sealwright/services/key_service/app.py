@@ -13,8 +13,9 @@ from starlette.responses import Response
 from sealwright import __version__
 from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
-from sealwright.services.credentials import AUDIT_READ, KEYS_READ, KEYS_WRITE, Caller, Credentials
+from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service import access_routes
+from sealwright.services.key_service.audit_routes import audit_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.planning import LONGEST_PLAN_S
 from sealwright.services.key_service.policy_routes import policy_routes
@@ -87,7 +88,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(policy_routes(operations, credentials))
     app.include_router(_plan_routes(operations, credentials))
-    app.include_router(_audit_routes(operations, credentials))
+    app.include_router(audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
     app.include_router(access_routes.credential_routes(operations, credentials))
@@ -163,17 +164,6 @@ def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
     @router.get("/orphans")
     def list_orphans() -> dict[str, Any]:
         return operations.orphans()
-
-    return router
-
-
-def _audit_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
-    router = APIRouter(prefix="/v1/audit", tags=["audit"])
-    reader = Depends(credentials.require(AUDIT_READ, any_issuer=True))
-
-    @router.get("")
-    def list_entries(after: Annotated[int, Query(ge=0, le=2**53)] = 0, caller: Caller = reader) -> dict[str, Any]:
-        return operations.audit(after=after, only=caller.issuers(AUDIT_READ))
 
     return router
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
@@ -13,6 +11,7 @@ from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
 from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.access_operations import AccessOperations
+from sealwright.services.key_service.audit_operations import AuditOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import orphans_of, plan_of
@@ -20,8 +19,6 @@ from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.views import rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
-
-AUDIT_PAGE_ENTRIES = 500
 
 
 class KeyOperations(IssuerOperations):
@@ -144,14 +141,10 @@ class KeyOperations(IssuerOperations):
         """A new key-encryption key for everything that is stored here."""
         return {"resealed": self._process.rotate_kek(actor=self._actor, reason=reason)}
 
-    def audit(self, *, after: int = 0, only: Collection[str] | None = None) -> dict[str, Any]:
-        """A page of audit entries with a larger sequence, each with the digest that chains it to the one before.
-
-        ``only`` leaves out those about other issuers; then the chain cannot be checked.
-        """
-        found = self._process.signing.catalog.audit(after=after)
-        entries = islice((entry for entry in found if only is None or entry.issuer in only), AUDIT_PAGE_ENTRIES)
-        return {"entries": [asdict(entry) for entry in entries]}
+    @property
+    def trail(self) -> AuditOperations:
+        """What can be asked of the audit."""
+        return AuditOperations(self._process, self._actor)
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
         verifier, needed = self._process.verifier(audience), frozenset(scopes)
