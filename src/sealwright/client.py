@@ -49,14 +49,31 @@ class KeyServiceClient:
         return self._call("POST", _path("issuers", issuer, "emergency-rotate"), {"key_id": key_id, "reason": reason})
 
     def issue_token(
-        self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
+        self,
+        issuer: str,
+        *,
+        claims: Mapping[str, Any],
+        audience: str | Sequence[str],
+        lifetime_s: float | None = None,
+        reuse: bool = False,
     ) -> dict[str, Any]:
-        body = {"claims": dict(claims), "audience": audience, "lifetime_s": lifetime_s}
+        body = {"claims": dict(claims), "audience": audience, "lifetime_s": lifetime_s, "reuse": reuse}
         return self._call("POST", _path("issuers", issuer, "tokens"), body)
+
+    def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Up to 500 items {"claims", "audience", "lifetime_s"}: all or none, in their order."""
+        return self._call(
+            "POST", _path("issuers", issuer, "tokens", "batch"), {"tokens": [dict(one) for one in tokens]}
+        )
 
     def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
         body = {"payload": base64url.encode_text(payload), "typ": typ}
         return self._call("POST", _path("issuers", issuer, "sign"), body)
+
+    def sign_payloads(self, issuer: str, payloads: Sequence[tuple[bytes, str]]) -> dict[str, Any]:
+        """Up to 500 pairs of a payload and its type: all or none, in their order."""
+        items = [{"payload": base64url.encode_text(payload), "typ": typ} for payload, typ in payloads]
+        return self._call("POST", _path("issuers", issuer, "sign", "batch"), {"payloads": items})
 
     def audit(self, *, after: int = 0) -> dict[str, Any]:
         return self._call("GET", f"/v1/audit?after={after}")
@@ -74,7 +91,7 @@ class KeyServiceClient:
         headers = {"Accept": "application/json"}
         if authorized and self._credential is not None:
             headers["Authorization"] = f"Bearer {self._credential()}"
-        content = json.dumps(body).encode() if body is not None else None
+        content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() if body is not None else None
         if content is not None:
             headers["Content-Type"] = "application/json"
         status, answer = self._exchange(method, path, content, headers)

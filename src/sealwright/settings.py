@@ -99,6 +99,10 @@ class ServiceSettings(_FromEnvironment):
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
     operator_lifetime_s: float = Field(default=900, ge=4, le=900)
+    signing_concurrency: dict[BackendName, Annotated[int, Field(ge=1, le=256)]] = {}  # 4 for each other, cores here
+    signing_waiting: int = Field(default=1000, ge=1, le=100_000)
+    signing_deadline_s: float = Field(default=2, ge=0.01, le=60)
+    delegated_lifetime_s: dict[IssuerName, Annotated[float, Field(ge=60, le=30 * 86_400)]] = {}
     timings: Timings = Timings()
 
     def at_url(self) -> str:

@@ -11,7 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    SigningWaited,
+    TokenDecided,
+    TokenSigned,
+)
+from sealwright.keys.signing_queue import SigningQueue
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
@@ -108,9 +117,13 @@ class Happened:
     def called(**changed: Any) -> BackendCalled:
         return BackendCalled(**({"backend": "local", "call": "sign", "duration_s": 0.002} | changed))
 
+    @staticmethod
+    def waited(**changed: Any) -> SigningWaited:
+        return SigningWaited(**({"backend": "local", "duration_s": 0.001} | changed))
+
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
-        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
+        return [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called(), self.waited()]
 
 
 @pytest.fixture
@@ -122,6 +135,7 @@ def happened() -> Happened:
 def everything_exported(metrics: Metrics, happened: Happened) -> Scrape:
     fan_out = FanOut(metrics)
     metrics.watch(fan_out)
+    metrics.watch_queues([SigningQueue("local", concurrency=1)])
     for event in happened.every_kind():
         fan_out.observe(event)
     return Scrape(metrics)

@@ -15,10 +15,10 @@ from sealwright.keys.timings import KeyTimings
 class LineageKeys:
     """The keys of one issuer, purpose and algorithm, of which one is active and one is standby. One instant."""
 
-    def __init__(self, siblings: list[KeyRecord], algorithm: str) -> None:
+    def __init__(self, siblings: list[KeyRecord], algorithm: str, shown: list[KeyRecord]) -> None:
         self.algorithm = algorithm
         self.all = [record for record in siblings if record.algorithm == algorithm]
-        self._siblings = siblings
+        self._shown = shown
 
     @property
     def pending(self) -> list[KeyRecord]:
@@ -50,7 +50,7 @@ class LineageKeys:
             raise RefusedError(Reason.GUARD_STANDBY_EXISTS, "the issuer has a standby key already")
 
     def check_room(self, timings: KeyTimings) -> None:
-        guards.check_room(self._siblings, timings)
+        guards.check_room(self._shown, timings)
 
     def _in(self, state: KeyState) -> list[KeyRecord]:
         return [record for record in self.all if record.state is state]
@@ -60,7 +60,10 @@ class IssuerKeys:
     """The keys of one issuer and purpose. One instant."""
 
     def __init__(self, records: Iterable[KeyRecord], issuer: str, purpose: Purpose) -> None:
-        self.all = [record for record in records if (record.issuer, record.purpose) == (issuer, purpose)]
+        mine = [record for record in records if record.issuer == issuer]
+        self.all = [record for record in mine if record.purpose == purpose]
+        delegated = [record for record in mine if record.purpose == "delegated"]  # they take places in the set as well
+        self._shown = self.all + (delegated if purpose == "token" else [])
 
     @property
     def opened(self) -> bool:
@@ -92,4 +95,4 @@ class IssuerKeys:
 
     def of(self, algorithm: str) -> LineageKeys:
         """Those of one algorithm, which may be none."""
-        return LineageKeys(self.all, algorithm)
+        return LineageKeys(self.all, algorithm, self._shown)

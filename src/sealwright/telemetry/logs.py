@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.events import BackendCalled, Event, KeyMoved, KeySourceRefreshed, TokenDecided, TokenSigned
+from sealwright.events import (
+    BackendCalled,
+    Event,
+    KeyMoved,
+    KeySourceRefreshed,
+    SigningWaited,
+    TokenDecided,
+    TokenSigned,
+)
 from sealwright.telemetry.shown import redacted, shown, shown_source
 
 MAXIMUM_MESSAGE_CHARACTERS = 8192
@@ -78,7 +86,13 @@ def _decided(event: TokenDecided) -> dict[str, Any]:
 
 def _signed(event: TokenSigned) -> dict[str, Any]:
     facts = {"level": _level(event), "event": "token.signed", "backend": shown(event.backend)}
-    return facts | _key(event) | _result(event)
+    count = {"signatures": event.signatures} if event.signatures > 1 else {}
+    return facts | _key(event) | count | _result(event)
+
+
+def _waited(event: SigningWaited) -> dict[str, Any]:
+    facts = {"level": "warning", "event": "signing.refused", "backend": shown(event.backend)}
+    return facts | _result(event)
 
 
 def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
@@ -107,6 +121,7 @@ def _called(event: BackendCalled) -> dict[str, Any]:
 _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenDecided: _decided,
     TokenSigned: _signed,
+    SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
     KeyMoved: _moved,
     BackendCalled: _called,
@@ -114,8 +129,8 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
 
 
 def _is_said_elsewhere(event: Event) -> bool:
-    """A backend call that went well stands behind a signature or a move, which has a line of its own."""
-    return isinstance(event, BackendCalled) and event.reason is None
+    """What went well stands behind a signature or a move, which has a line of its own."""
+    return isinstance(event, BackendCalled | SigningWaited) and event.reason is None
 
 
 def _level(event: TokenSigned | BackendCalled) -> str:
@@ -127,7 +142,7 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-def _result(event: TokenDecided | TokenSigned | KeySourceRefreshed | BackendCalled) -> dict[str, Any]:
+def _result(event: TokenDecided | TokenSigned | SigningWaited | KeySourceRefreshed | BackendCalled) -> dict[str, Any]:
     return {"reason": event.reason, "duration_ms": round(event.duration_s * 1000, 3)}
 
 

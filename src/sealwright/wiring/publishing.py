@@ -72,9 +72,16 @@ def build_policies(settings: ServiceSettings) -> Policies:
     timings = KeyTimings(**settings.timings.model_dump())
     named = {
         INTERNAL_ISSUER: IssuerPolicy(algorithm=settings.internal_algorithm, timings=timings),
-        **{name: IssuerPolicy(algorithm=alg, timings=timings) for name, alg in settings.issuers.items()},
+        **{
+            name: IssuerPolicy(algorithm=alg, timings=timings, delegated_lifetime_s=_delegated_s(settings, name))
+            for name, alg in settings.issuers.items()
+        },
     }
     return FixedPolicies(IssuerPolicy(timings=timings), named)
+
+
+def _delegated_s(settings: ServiceSettings, name: str) -> float:
+    return settings.delegated_lifetime_s.get(name, 0.0)
 
 
 def _issuer_keys(records: list[KeyRecord], name: str) -> IssuerKeys:

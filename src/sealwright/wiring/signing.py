@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import SealwrightError
 from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.delegation import DelegatedKeys
+from sealwright.keys.journal import Journal
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.policy import Policies
+from sealwright.keys.presigned import PresignedTokens
+from sealwright.keys.signing_queue import SigningQueue
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, read_kek_text
 from sealwright.wiring.key_backends import open_backend, open_local
+from sealwright.wiring.signing_queues import build_queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,9 @@ class SigningSide:
     lifecycle: KeyLifecycle
     clock: Clock
     observer: Observer
+    queues: dict[str, SigningQueue]
+    presigned: PresignedTokens
+    delegated: DelegatedKeys
     _signers: dict[str, ManagedSigner] = field(default_factory=dict)
 
     def signer(self, issuer: str) -> ManagedSigner:
@@ -33,8 +43,27 @@ class SigningSide:
         if issuer not in self._signers:
             self.lifecycle.active(issuer)  # names of strangers are not remembered
         return self._signers.setdefault(
-            issuer, ManagedSigner(self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer)
+            issuer,
+            ManagedSigner(
+                self.catalog, self.backends, issuer, clock=self.clock, observer=self.observer, queues=self.queues
+            ),
         )
+
+    def queue(self, issuer: str) -> SigningQueue:
+        """The queue before the backend that signs for this issuer now. May read the catalog; raises as signer."""
+        return self.queues[self.signer(issuer).key().record.backend]
+
+    def known_queue(self, issuer: str) -> SigningQueue | None:
+        """The same as far as it is known from the last signature; asks nobody."""
+        signer = self._signers.get(issuer)
+        return None if signer is None or signer.known_backend is None else self.queues[signer.known_backend]
+
+    def close(self) -> None:
+        """Take no more requests, and write how often tokens were handed out again."""
+        for queue in self.queues.values():
+            queue.close()
+        with suppress(SealwrightError):
+            self.presigned.flush(self.catalog)
 
 
 def build_backends(
@@ -62,4 +91,19 @@ def build_signing(
     lifecycle = KeyLifecycle(
         catalog, backends, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
     )
-    return SigningSide(catalog, backends, lifecycle, clock, observer)
+    journal = Journal(catalog, backends, policies, clock, observer)
+
+    def signer_of(issuer: str) -> ManagedSigner:
+        return side.signer(issuer)
+
+    side = SigningSide(
+        catalog,
+        backends,
+        lifecycle,
+        clock,
+        observer,
+        build_queues(settings, backends, observer, clock),
+        PresignedTokens(clock),
+        DelegatedKeys(journal, backends, signer_of, settings.issuer_url),
+    )
+    return side

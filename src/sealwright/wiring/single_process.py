@@ -79,6 +79,7 @@ class SingleProcess:
         return key_id in self.publications.issuer(name).revoked
 
     def close(self) -> None:
+        self.signing.close()
         for source in self._foreign.values():
             source.close()
 
@@ -118,6 +119,7 @@ def open_single_process(
     with contextlib.closing(catalog):
         policies = build_policies(settings)
         signing = build_signing(settings, catalog, backends, policies, observing.observer, clock=clock)
+        observing.metrics.watch_queues(signing.queues.values())
         publications = Publications(catalog, policies, clock)
         signing.lifecycle.recover(actor="sealwright")
         _open(signing.lifecycle, INTERNAL_ISSUER, settings.internal_algorithm, purpose="trust-root")

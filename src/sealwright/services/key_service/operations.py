@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.record import KeyRecord
-from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.services.key_service.signing_operations import SigningOperations
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
@@ -25,6 +25,9 @@ class KeyOperations:
         self._process = process
         self._lifecycle = process.signing.lifecycle
         self._actor = actor
+        self._signing = SigningOperations(process, actor)
+        self.issue_token, self.issue_tokens = self._signing.issue_token, self._signing.issue_tokens
+        self.sign_payload, self.sign_payloads = self._signing.sign_payload, self._signing.sign_payloads
 
     def by(self, actor: str | None) -> KeyOperations:
         """The same operations, asked by somebody else."""
@@ -66,37 +69,14 @@ class KeyOperations:
     def emergency_rotate(self, issuer: str, *, key_id: str | None, reason: str) -> dict[str, Any]:
         return _rotation(self._lifecycle.emergency_rotate(issuer, key_id=key_id, actor=self._actor, reason=reason))
 
-    def issue_token(
-        self,
-        issuer: str,
-        *,
-        claims: Mapping[str, Any],
-        audience: str | Sequence[str],
-        lifetime_s: float | None = None,
-    ) -> dict[str, Any]:
-        """An access token (RFC 9068) of an issuer; never one of the internal issuer."""
-        _refuse_internal(issuer)
-        return self._issue(issuer, {"client_id": self._actor, **claims}, audience, lifetime_s)
-
     def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
         claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
         settings = self._process.settings
         lifetime_s = min(settings.operator_lifetime_s, settings.timings.longest_token_s)
-        return self._issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
+        return self._signing.issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
 
     def active_key_id_of_operators(self) -> str | None:
         return self._lifecycle.active(INTERNAL_ISSUER).key_id
-
-    def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
-        """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
-        _refuse_internal(issuer)
-        kind = typ.lower().removeprefix("application/")
-        if not kind or kind == "jwt" or kind.endswith("+jwt"):
-            raise RejectedError(
-                Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens"
-            )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=self._actor)
-        return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
 
     def audit(self, *, after: int = 0) -> dict[str, Any]:
         """A page of audit entries with a larger sequence, each with the digest that chains it to the one before."""
@@ -110,31 +90,6 @@ class KeyOperations:
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()
-
-    def _issue(
-        self,
-        issuer: str,
-        claims: Mapping[str, Any],
-        audience: str | Sequence[str],
-        lifetime_s: float | None = None,
-    ) -> dict[str, Any]:
-        longest_s = self._process.settings.timings.longest_token_s
-        payload = access_token_payload(
-            claims,
-            issuer=self._process.issuer_url(issuer),
-            audience=audience,
-            lifetime_s=longest_s if lifetime_s is None else lifetime_s,
-            longest_s=longest_s,
-            now=self._process.clock.now(),
-        )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=TYP, actor=self._actor)
-        return {
-            "token": signed.token,
-            "token_type": "Bearer",
-            "expires_in": int(longest_s if lifetime_s is None else lifetime_s),
-            "key_id": signed.key_id,
-            "algorithm": signed.algorithm,
-        }
 
 
 def view(record: KeyRecord) -> dict[str, Any]:
@@ -154,8 +109,3 @@ def _rotation(rotation: Any) -> dict[str, Any]:
 
 def _written(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _refuse_internal(issuer: str) -> None:
-    if issuer == INTERNAL_ISSUER:
-        raise RejectedError(Reason.ISSUER_UNKNOWN, "the internal issuer signs credentials of this service only")
