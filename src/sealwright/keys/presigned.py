@@ -59,8 +59,8 @@ class _Kept:
 class PresignedTokens:
     """The reusable tokens of one process. Bounded in entries and in bytes; the least recently used one goes first.
 
-    ``reached_s`` says how long ago the catalog was reached: without news for ``lease_s`` nothing is handed out
-    again, since a revocation would not be known here. A token's signature was audited before its first release; how
+    ``age_s`` says how old the news of the catalog are: older than ``lease_s`` nothing is handed out again, since a
+    revocation would not be known here. A token's signature was audited before its first release; how
     often it was handed out afterwards is counted here, and written to the audit at each ``flush``.
     """
 
@@ -68,13 +68,13 @@ class PresignedTokens:
         self,
         clock: Clock,
         *,
-        reached_s: Callable[[], float] = lambda: 0.0,
+        age_s: Callable[[], float] = lambda: 0.0,
         lease_s: float = 10.0,
         most_entries: int = MOST_ENTRIES,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._clock = clock
-        self._reached_s, self._lease_s = reached_s, lease_s
+        self._age_s, self._lease_s = age_s, lease_s
         self._most_entries, self._most_bytes = most_entries, most_bytes
         self._lock = threading.Lock()
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
@@ -88,10 +88,10 @@ class PresignedTokens:
 
         Raises UnavailableError ``catalog.unavailable`` when the lease has ended, and what signing raises.
         """
-        if self._reached_s() > self._lease_s:
+        now, by = self._clock.now(), _signed_by(signer)
+        if self._age_s() > self._lease_s:
             message = "the catalog has not been reached for too long to know whether the key may still be used"
             raise UnavailableError(Reason.CATALOG_UNAVAILABLE, message)
-        now, by = self._clock.now(), _signed_by(signer)
         kept = self._find(question, by, now)
         if kept is not None:
             return kept.signed, kept.expires_in(now), True

@@ -103,7 +103,7 @@ def build_signing(
         clock,
         observer,
         build_queues(settings, backends, observer, clock),
-        PresignedTokens(clock),
+        PresignedTokens(clock, age_s=getattr(catalog, "confirmed_age_s", lambda: 0.0)),
         DelegatedKeys(journal, backends, signer_of, settings.issuer_url),
     )
     return side
