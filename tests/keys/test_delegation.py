@@ -142,6 +142,14 @@ def test_a_rotation_of_the_parent_keeps_its_child_until_the_next_one_is_ready(re
     assert replica.signed_by() == following.key_id
 
 
+def test_a_key_whose_parent_is_retired_signs_no_more(replica: Replica) -> None:
+    child = replica.ready()
+    replica.world.keys.rotate("default", **WHO)
+    assert replica.signed_by() == child.key_id
+    replica.world.keys.retire(str(child.parent), actor="operator", reason="decommissioned", force=True)
+    assert replica.signed_by() == active_id(replica.world)
+
+
 def test_an_emergency_on_the_parent_revokes_its_children_in_the_same_transaction(replica: Replica) -> None:
     child = replica.ready()
     replica.delegated.tick()

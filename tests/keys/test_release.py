@@ -94,6 +94,23 @@ def test_an_entry_is_bounded(world: World, gate: Gate, pool: ThreadPoolExecutor)
     assert [len(entry.facts["signatures"]) for entry in gate.entries] == [1, 400, 200, 500, 1]
 
 
+def test_an_entry_is_of_one_key(world: World, gate: Gate, pool: ThreadPoolExecutor) -> None:
+    release, before = Release(gate, world.clock), world.one(KeyState.ACTIVE)
+    first = pool.submit(release.commit, before, [facts(0)])
+    assert gate.reached.wait(WAIT_S)
+    world.keys.rotate("default", actor="operator", reason="routine")
+    after = world.one(KeyState.ACTIVE)
+    for number, record in enumerate((after, before, after), start=1):
+        pool.submit(release.commit, record, [facts(number)])
+        while len(release._waiting) < number:
+            threading.Event().wait(0.001)
+    gate.go.set()
+    with pytest.raises(sw.RefusedError):
+        first.result(WAIT_S)
+    pool.shutdown(wait=True)
+    assert [(entry.key_id, digests(entry)) for entry in gate.entries] == [(after.key_id, ["1"]), (after.key_id, ["3"])]
+
+
 def test_an_entry_of_several_actors_names_each_beside_its_signature(
     world: World, gate: Gate, pool: ThreadPoolExecutor
 ) -> None:
