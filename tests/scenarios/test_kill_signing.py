@@ -8,11 +8,12 @@ import random
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import urllib3
-from running_service import SHORT_TIMINGS, RunningService
+from running_service import SHORT_TIMINGS, RunningService, eventually
 
 from sealwright.jose import compact
 from sealwright.keys.audit import check_chain
@@ -47,6 +48,10 @@ def check_every_token_is_in_the_audit(home: Path, received: list[str]) -> None:
     assert any(len(entry.facts["signatures"]) > 1 for entry in signed)
 
 
+def has_grown(received: list[str], size: int) -> bool:
+    return len(received) >= size
+
+
 def kill_during_batches(start: Callable[..., RunningService], home: Path, times: int, seed: int) -> int:
     chance, received = random.Random(seed), list[str]()
     for _ in range(times):
@@ -54,7 +59,8 @@ def kill_during_batches(start: Callable[..., RunningService], home: Path, times:
         callers = [threading.Thread(target=sign_until_killed, args=(service, 50, received)) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
-        threading.Event().wait(chance.uniform(0.1, 1.0))
+        eventually(partial(has_grown, received, len(received) + 50), "no batch was signed")
+        threading.Event().wait(chance.uniform(0.0, 0.5))
         os.kill(service.process.pid, signal.SIGKILL)
         service.kill()
         for caller in callers:
