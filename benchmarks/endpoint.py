@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +30,23 @@ class Endpoint:
 def measure_endpoint(algorithms: list[str], *, seconds: float) -> Iterator[Endpoint]:
     for alg in algorithms:
         with tempfile.TemporaryDirectory() as folder, _service(Path(folder) / "data", alg) as url:
-            home, pool = Path(folder) / "data", urllib3.PoolManager(retries=False, timeout=60, maxsize=8)
-            credential = {"Authorization": f"Bearer {(home / 'operator.token').read_text().strip()}"}
-            items = [
-                {"claims": {"sub": f"user-{n}", "scope": "read write"}, "audience": "orders"} for n in range(BATCH)
-            ]
-            body = json.dumps({"tokens": items}, separators=(",", ":")).encode()
-
-            def ask() -> None:
-                answer = pool.request("POST", f"{url}/v1/issuers/default/tokens/batch", body=body, headers=credential)
-                assert answer.status == 201, answer.data
-
+            ask = _asking(url, (Path(folder) / "data" / "operator.token").read_text().strip())
             for callers in (1, 2):
                 load = under_load(ask, callers=callers, seconds=seconds, tokens=BATCH)
                 yield Endpoint(alg, callers, load.per_second, load.p95_s)
+
+
+def _asking(url: str, credential: str) -> Callable[[], None]:
+    pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=8)
+    headers = {"Authorization": f"Bearer {credential}"}
+    items = [{"claims": {"sub": f"user-{n}", "scope": "read write"}, "audience": "orders"} for n in range(BATCH)]
+    body = json.dumps({"tokens": items}, separators=(",", ":")).encode()
+
+    def ask() -> None:
+        answer = pool.request("POST", f"{url}/v1/issuers/default/tokens/batch", body=body, headers=headers)
+        assert answer.status == 201, answer.data
+
+    return ask
 
 
 @contextmanager

@@ -90,7 +90,9 @@ def test_open_pages_are_for_everyone(app: Starlette, path: str) -> None:
         ("POST", "/v1/keys/any/revoke", "keys:write"),
         ("POST", "/v1/keys/any/retire", "keys:write"),
         ("POST", "/v1/issuers/default/tokens", "tokens:issue"),
+        ("POST", "/v1/issuers/default/tokens/batch", "tokens:issue"),
         ("POST", "/v1/issuers/default/sign", "payloads:sign"),
+        ("POST", "/v1/issuers/default/sign/batch", "payloads:sign"),
     ],
 )
 def test_each_route_needs_its_own_scope_and_no_other_will_do(
