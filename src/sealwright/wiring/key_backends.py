@@ -18,8 +18,14 @@ def _memory(_: BackendUri) -> KeyBackend:
     return MemoryBackend()
 
 
+def _pkcs11(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.pkcs11.backend import Pkcs11Backend
+
+    return Pkcs11Backend.open(uri)
+
+
 # Not "local", which needs the data folder and its key-encryption key: open_local.
-SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType({"memory": _memory})
+SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType({"memory": _memory, "pkcs11": _pkcs11})
 LOCAL = "local"
 
 
