@@ -12,8 +12,6 @@ from pathlib import Path
 from benchmarks.component_backends import available
 from benchmarks.measuring import medians
 from benchmarks.signing_side import SigningSide, signing_side, token_payload, under_load
-from sealwright.keys.backend import KeyBackend
-from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.record import KeyRecord
 
 LOCAL, BATCH, CALLERS, ROUNDS = "local", 500, 8, 30
@@ -42,10 +40,7 @@ class Managed:
 def measure_backends(algorithms: Iterable[str], *, rounds: int, seconds: float) -> Iterator[Managed]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        backends: dict[str, KeyBackend] = {LOCAL: LocalBackend(folder / "keys", b"k" * 32)}
-        for name, opened in available(folder):
-            backends[name] = stack.enter_context(opened)
-        for name, backend in backends.items():
+        for name, backend in available(folder, stack):
             for alg in algorithms:
                 if alg in backend.algorithms:
                     with signing_side(backend, alg, in_process=name == LOCAL) as side:
