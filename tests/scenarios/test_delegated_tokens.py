@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from app_server import Running
 from jose_peers import PEERS, Peer, fetch
+from running_service import SHORT_TIMINGS, RunningService, eventually
 
 import sealwright as sw
 from sealwright.settings import ServiceSettings
@@ -81,3 +84,19 @@ def test_an_emergency_on_the_hsm_key_ends_its_delegated_tokens_at_once(running: 
     assert (decided["outcome"], decided["reason"]) == ("rejected", "key.revoked")
     page = fetch(f"{running.url}/issuers/rs/.well-known/jwks.json")
     assert issued["key_id"] not in [key["kid"] for key in page["keys"]]
+
+
+def test_a_service_that_is_told_to_delegates_by_itself(
+    start_service: Callable[..., RunningService], tmp_path: Path
+) -> None:
+    told = {"SEALWRIGHT_DELEGATED_LIFETIME_S": json.dumps({"default": 3600})}
+    service = start_service(tmp_path / "data", **SHORT_TIMINGS, **told)
+    page = "/issuers/default/.well-known/jwks.json"
+
+    def signed_by_a_delegated_key() -> bool:
+        kid = sw.verify_signature(service.token(), sw.JWKSet.from_dict(service.request("GET", page).json())).key_id
+        keys = service.request("GET", "/v1/keys?issuer=default").json()["keys"]
+        return any(key["key_id"] == kid and key["purpose"] == "delegated" for key in keys)
+
+    eventually(signed_by_a_delegated_key, "no delegated key signs", within_s=40)
+    assert service.decide(service.token())["outcome"] == "accepted"

@@ -22,6 +22,7 @@ from sealwright.services.together import build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
+from sealwright.wiring.replica_upkeep import ReplicaUpkeep
 from sealwright.wiring.single_process import SingleProcess, open_single_process
 
 
@@ -58,7 +59,7 @@ def _serve(process: SingleProcess, owned: OwnedFolder, listener: socket.socket, 
     server = _AnnouncingServer(config, lambda: _announce(process.settings, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(ReplicaUpkeep(process.signing).start()):
         server.run(sockets=[listener])
 
 
