@@ -20,12 +20,16 @@ PRICE_PER_CALL = 0.15 / 10_000  # dollars: what a cloud KMS asked for one ECC si
 
 @dataclass
 class Mode:
-    """One way of signing with one algorithm. ``p95_s`` is what one caller waits, for a batch as a whole."""
+    """One way of signing with one algorithm.
+
+    ``p95_s`` is what a caller waits, for a batch as a whole; ``cpu_s`` is what one token takes of a processor.
+    """
 
     alg: str
     name: str
     per_second: float
     p95_s: float
+    cpu_s: float
     backend_calls: int
     tokens: int
 
@@ -57,7 +61,7 @@ def measure_modes(algorithms: Iterable[str], *, seconds: float) -> Iterator[Mode
 
 def _mode(alg: str, name: str, hsm: EmulatedHsm, load: Load) -> Mode:
     calls, hsm.calls = hsm.calls, 0
-    return Mode(alg, name, load.per_second, load.p95_s, calls, load.tokens)
+    return Mode(alg, name, load.per_second, load.p95_s, load.cpu_s / load.tokens, calls, load.tokens)
 
 
 def _one(side: SigningSide) -> None:

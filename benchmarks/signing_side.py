@@ -70,10 +70,14 @@ def token_payload(number: int) -> tuple[bytes, str]:
 
 @dataclass
 class Load:
-    """What callers saw: ``tokens`` in ``seconds`` in all, and how long each call took."""
+    """What callers saw: ``tokens`` in ``seconds`` in all, how long each call took, and the processor time of it all.
+
+    The latter says what the machine could do when nobody else was on it.
+    """
 
     tokens: int
     seconds: float
+    cpu_s: float
     took_s: list[float] = field(default_factory=list, repr=False)
 
     @property
@@ -88,11 +92,11 @@ class Load:
 def under_load(call: Callable[[], object], *, callers: int, seconds: float, tokens: int = 1) -> Load:
     """So many callers, each asking again as soon as it has its answer. ``tokens`` in each answer."""
     call()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(callers) as pool:
         shares = [pool.submit(_ask, call, began + seconds) for _ in range(callers)]
         took = [one for share in shares for one in share.result()]
-    return Load(len(took) * tokens, time.perf_counter() - began, took)
+    return Load(len(took) * tokens, time.perf_counter() - began, time.process_time() - busy, took)
 
 
 def _ask(call: Callable[[], object], until: float) -> list[float]:

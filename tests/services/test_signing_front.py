@@ -125,6 +125,14 @@ def test_reuse_is_only_on_request_and_says_how_long_the_token_is_good(running: R
     assert client.issue_token("default", **asked, reuse=True)["key_id"] != first["key_id"]
 
 
+def test_a_key_at_a_backend_that_is_not_configured_here_is_a_backend_that_failed(running: Running) -> None:
+    assert running.post("/v1/issuers/partner/tokens", CLAIMS).status == 201
+    del running.process.signing.backends["slow"]
+    del running.process.signing.queues["slow"]
+    answer = running.post("/v1/issuers/partner/tokens", CLAIMS)
+    assert (answer.status, answer.json()["reason"]) == (502, "backend.failed")
+
+
 def test_a_reusable_token_has_no_jti_of_the_caller(running: Running) -> None:
     body = {"claims": {"sub": "alice", "jti": "mine"}, "audience": "orders", "reuse": True}
     assert running.post("/v1/issuers/default/tokens", body).status == 400

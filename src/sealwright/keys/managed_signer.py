@@ -132,7 +132,10 @@ class ManagedSigner:
         return [SignedToken(token.decode("ascii"), key.key_id, name) for token in tokens]
 
     def _made(self, key: SigningKey, inputs: Sequence[bytes], deadline: Deadline | None) -> list[BackendSignature]:
-        sign, verify, handle = self._backends[key.record.backend].sign, key.public.verify, key.record.handle
+        backend = self._backends.get(key.record.backend)
+        if backend is None:
+            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {key.record.backend} here")
+        sign, verify, handle = backend.sign, key.public.verify, key.record.handle
 
         def checked(signing_input: bytes) -> BackendSignature:
             made = sign(handle, signing_input)

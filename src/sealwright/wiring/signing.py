@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import SealwrightError
+from sealwright.errors import BackendError, Reason, SealwrightError
 from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend
 from sealwright.keys.catalog import KeyCatalog
@@ -50,13 +50,19 @@ class SigningSide:
         )
 
     def queue(self, issuer: str) -> SigningQueue:
-        """The queue before the backend that signs for this issuer now. May read the catalog; raises as signer."""
-        return self.queues[self.signer(issuer).key().record.backend]
+        """The queue before the backend that signs for this issuer now. May read the catalog.
+
+        Raises as signer, and BackendError ``backend.failed`` for a key at a backend that is not configured here.
+        """
+        name = self.signer(issuer).key().record.backend
+        if name not in self.queues:
+            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here")
+        return self.queues[name]
 
     def known_queue(self, issuer: str) -> SigningQueue | None:
         """The same as far as it is known from the last signature; asks nobody."""
         signer = self._signers.get(issuer)
-        return None if signer is None or signer.known_backend is None else self.queues[signer.known_backend]
+        return None if signer is None or signer.known_backend is None else self.queues.get(signer.known_backend)
 
     def close(self) -> None:
         """Take no more requests, and write how often tokens were handed out again."""
