@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -135,6 +137,40 @@ def test_a_closed_queue_takes_nothing() -> None:
     with pytest.raises(sw.UnavailableError):
         one.submit(lambda: 1, one.deadline())
     assert one.waiting == 0
+
+
+def test_a_failure_in_a_batch_is_raised_and_the_rest_is_not_asked_for() -> None:
+    asked: list[int] = []
+
+    def fail(item: int) -> int:
+        asked.append(item)
+        raise sw.BackendError(sw.Reason.BACKEND_FAILED, "down")
+
+    with queue(concurrency=1) as one:
+        with pytest.raises(sw.BackendError):
+            one.each(fail, list(range(200)), None)
+        with pytest.raises(sw.BackendError):  # behind whatever is left
+            one.each(fail, [1000, 1001], None)
+    assert len(asked) < 200
+
+
+HANGING = """
+import threading
+from sealwright.keys.signing_queue import SigningQueue
+queue, reached = SigningQueue("hsm", concurrency=2), threading.Event()
+def hang(_):
+    reached.set()
+    threading.Event().wait()
+for items in ([1], [1, 2]):
+    queue.submit(lambda: queue.each(hang, items, None), queue.deadline())
+reached.wait()
+queue.close()
+"""
+
+
+def test_a_process_ends_although_its_backend_hangs() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING], timeout=60, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_signature_that_comes_too_late_is_not_released(world: World) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, SealwrightError, UnavailableError
 from sealwright.events import Observer, SigningWaited, tell
+from sealwright.keys.daemon_threads import DaemonThreads
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -62,8 +64,8 @@ class SigningQueue:
         self._clock, self._observer = clock, observer
         self._lock = threading.Lock()
         self._places = threading.Semaphore(concurrency)
-        self._requests = ThreadPoolExecutor(REQUEST_THREADS, f"sign-{backend}")
-        self._lanes = None if in_process else ThreadPoolExecutor(concurrency, f"batch-{backend}")
+        self._requests = DaemonThreads(REQUEST_THREADS, f"sign-{backend}")
+        self._lanes = None if in_process else DaemonThreads(concurrency, f"batch-{backend}")
 
     def deadline(self, signatures: int = 1) -> Deadline:
         periods = 1 + (signatures - 1) // SIGNATURES_PER_DEADLINE
@@ -82,7 +84,7 @@ class SigningQueue:
             message = "more signatures are waited for than the key backend can make: try again in a moment"
             raise UnavailableError(Reason.SIGNING_BUSY, message)
         try:
-            return self._requests.submit(self._run, work, deadline, signatures, self._clock.monotonic())
+            return self._requests.submit(partial(self._run, work, deadline, signatures, self._clock.monotonic()))
         except RuntimeError as error:  # it was closed
             self._taken(-signatures, 0)
             raise UnavailableError(Reason.SIGNING_BUSY, "the service is stopping: try again in a moment") from error
@@ -97,16 +99,20 @@ class SigningQueue:
             with self._place(deadline):
                 return call(item)
 
+        futures = [self._lanes.submit(partial(one, item)) for item in items]
         try:
-            return list(self._lanes.map(one, items, timeout=None if deadline is None else deadline.left_s()))
+            return [future.result(None if deadline is None else deadline.left_s()) for future in futures]
         except TimeoutError as error:
             raise late() from error
+        finally:
+            for future in futures:  # after a failure the others are not asked for any more
+                future.cancel()
 
     def close(self) -> None:
         """Take nothing more; what is under way ends by itself."""
         for threads in (self._requests, self._lanes):
             if threads is not None:
-                threads.shutdown(wait=False, cancel_futures=True)
+                threads.close()
 
     def _run(self, work: Callable[[], T], deadline: Deadline, signatures: int, since: float) -> T:
         self._taken(-signatures, signatures)
