@@ -66,6 +66,17 @@ def test_a_batch_keeps_its_order_and_never_exceeds_the_concurrency(busy: Busy) -
         assert busy.most == 3
 
 
+def test_a_batch_of_keys_in_memory_is_divided_among_the_cores_in_order(busy: Busy) -> None:
+    with queue(concurrency=2, in_process=True) as one:
+        later = threading.Timer(0.2, busy.go.set)
+        later.start()
+        assert one.each(busy, list(range(101)), None) == [number * 2 for number in range(101)]
+        assert busy.most == 2
+        busy.most = 0
+        assert one.each(busy, list(range(25)), None) == [number * 2 for number in range(25)]
+        assert busy.most == 1
+
+
 def test_requests_and_batches_share_the_places_at_the_backend(busy: Busy) -> None:
     with queue(concurrency=2) as one:
         deadline = one.deadline()

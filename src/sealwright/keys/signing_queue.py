@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ S = TypeVar("S")
 REQUEST_THREADS = (
     32  # they wait for a place at the backend, and then for the audit: what waits together commits together
 )
+LEAST_SHARE = 25  # signatures of a batch by which another thread is worth its while
 SIGNATURES_PER_DEADLINE = 100  # a batch has the deadline once more for each further hundred
 
 
@@ -43,7 +45,7 @@ class SigningQueue:
     """One for each backend, with threads of its own: a backend that hangs takes no thread of another.
 
     ``concurrency`` bounds the calls of the backend at one time. ``in_process`` is for keys in our own memory: a batch
-    of theirs is signed in one go, since more threads would only share one interpreter lock.
+    of theirs is divided among cores as a whole, since handing over each signature would cost as much as making it.
     """
 
     def __init__(
@@ -65,7 +67,8 @@ class SigningQueue:
         self._lock = threading.Lock()
         self._places = threading.Semaphore(concurrency)
         self._requests = DaemonThreads(REQUEST_THREADS, f"sign-{backend}")
-        self._lanes = None if in_process else DaemonThreads(concurrency, f"batch-{backend}")
+        self._concurrency, self._in_process = concurrency, in_process
+        self._lanes = DaemonThreads(concurrency, f"batch-{backend}")
 
     def deadline(self, signatures: int = 1) -> Deadline:
         periods = 1 + (signatures - 1) // SIGNATURES_PER_DEADLINE
@@ -91,17 +94,19 @@ class SigningQueue:
 
     def each(self, call: Callable[[S], T], items: Sequence[S], deadline: Deadline | None) -> list[T]:
         """The answers of the backend in order, never more calls at a time than it bears."""
-        if self._lanes is None or len(items) == 1:
-            with self._place(deadline):
-                return [call(item) for item in items]
 
-        def one(item: S) -> T:
+        def answers(share: Sequence[S]) -> list[T]:
             with self._place(deadline):
-                return call(item)
+                return [call(item) for item in share]
 
-        futures = [self._lanes.submit(partial(one, item)) for item in items]
+        size = max(LEAST_SHARE, math.ceil(len(items) / self._concurrency)) if self._in_process else 1
+        if len(items) <= size:
+            return answers(items)
+        shares = [items[start : start + size] for start in range(0, len(items), size)]
+        futures = [self._lanes.submit(partial(answers, share)) for share in shares]
         try:
-            return [future.result(None if deadline is None else deadline.left_s()) for future in futures]
+            made = [future.result(None if deadline is None else deadline.left_s()) for future in futures]
+            return [answer for share in made for answer in share]
         except TimeoutError as error:
             raise late() from error
         finally:
@@ -110,9 +115,8 @@ class SigningQueue:
 
     def close(self) -> None:
         """Take nothing more; what is under way ends by itself."""
-        for threads in (self._requests, self._lanes):
-            if threads is not None:
-                threads.close()
+        self._requests.close()
+        self._lanes.close()
 
     def _run(self, work: Callable[[], T], deadline: Deadline, signatures: int, since: float) -> T:
         self._taken(-signatures, signatures)
