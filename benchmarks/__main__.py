@@ -9,7 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import ours, peers, plot, report
+from benchmarks.backends import measure_backends
+from benchmarks.endpoint import measure_endpoint
 from benchmarks.measuring import ROUNDS
+from benchmarks.modes import measure_modes
 from benchmarks.newer_python import measure_newer
 from benchmarks.results import Results
 from benchmarks.rows import measure_rows
@@ -18,7 +21,10 @@ from benchmarks.steps import measure_steps
 from benchmarks.threads import ROUNDS as THREAD_ROUNDS
 from benchmarks.threads import measure_threads
 from benchmarks.work import ALGORITHMS
+from sealwright.jose.algorithms import ASYMMETRIC
 
+MODE_ALGORITHMS = ("ES256", "EdDSA")
+LOAD_S = 3.0
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -53,8 +59,15 @@ def measure(algorithms: list[str], divisor: int) -> Results:
         threads = list(measure_threads(contestants, algorithms, rounds=max(1, THREAD_ROUNDS // divisor)))
         status.update("steps")
         steps = list(measure_steps(algorithms, rounds=rounds))
+        status.update("managed signing")
+        managed = [alg for alg in algorithms if alg in ASYMMETRIC]
+        seconds = LOAD_S / divisor
+        backends = list(measure_backends(managed, rounds=max(3, rounds // 3), seconds=seconds))
+        modes = list(measure_modes([alg for alg in managed if alg in MODE_ALGORITHMS], seconds=seconds))
+        status.update("the batch endpoint")
+        endpoint = list(measure_endpoint([alg for alg in managed if alg in MODE_ALGORITHMS], seconds=seconds))
     python_peers = [one.name for one in contestants if one.kind == "python"]
-    return Results(algorithms, python_peers, rows, newer, sizes, threads, steps)
+    return Results(algorithms, python_peers, rows, newer, sizes, threads, steps, backends, modes, endpoint)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import signing_report
 from benchmarks.contestants import CONTROL, OBSERVED, OURS, RAW
 from benchmarks.results import PEERS, Results
 from benchmarks.rows import Row
@@ -33,6 +34,7 @@ def show(results: Results) -> None:
     console.print(_rows("Tokens of 1 KB to 1 MB, verified", results.sizes, (OBSERVED, *PEERS)))
     console.print(_threads(results.threads))
     console.print(*(_steps(verb, results.steps) for verb in ("verify", "sign")))
+    console.print(*signing_report.tables(results.backends, results.modes, results.endpoint))
     console.print(_verdicts(results.verdicts()))
     for note in results.notes():
         console.print(f"[dim]{NOTHING} {note}[/dim]", highlight=False)

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import targets
+from benchmarks.backends import Managed
 from benchmarks.contestants import RAW
+from benchmarks.endpoint import Endpoint
+from benchmarks.modes import Mode
 from benchmarks.newer_python import Newer
 from benchmarks.rows import Row
 from benchmarks.steps import Steps
@@ -34,12 +37,16 @@ class Results:
     sizes: list[Row]
     threads: list[Threads]
     steps: list[Steps]
+    backends: list[Managed]
+    modes: list[Mode]
+    endpoint: list[Endpoint]
 
     def verdicts(self) -> list[Verdict]:
         return [
             *targets.over_raw(self.rows),
             *targets.over_ryjwt(self.algorithms, self.newer.rows, self.newer.python),
             *targets.faster_hs256(self.rows),
+            *targets.delegated(self.modes),
             *targets.never_slower(self.python_peers, [*self.rows, *self.sizes], self.threads),
         ]
 
@@ -56,6 +63,9 @@ class Results:
             "sizes": [_with_ratios(row) for row in self.sizes],
             "threads": [asdict(one) for one in self.threads],
             "steps": [asdict(one) for one in self.steps],
+            "backends": [asdict(one) for one in self.backends],
+            "modes": [{**asdict(one), "calls_per_million": one.calls_per_million} for one in self.modes],
+            "endpoint": [asdict(one) for one in self.endpoint],
         }
 
     def write_json(self, path: Path) -> None:

@@ -95,6 +95,9 @@ class Reason(StrEnum):
     BACKEND_THROTTLED = "backend.throttled"
     BACKEND_INPUT_TOO_LARGE = "backend.input_too_large"
 
+    SIGNING_BUSY = "signing.busy"
+    SIGNING_DEADLINE = "signing.deadline"
+
     CATALOG_UNAVAILABLE = "catalog.unavailable"
     CATALOG_BUSY = "catalog.busy"
     CATALOG_CONFLICT = "catalog.conflict"

@@ -21,6 +21,16 @@ class TokenSigned:
     duration_s: float
     reason: Reason | None = None  # why it failed; None when the token was released
     backend: str = "unknown"  # the name of the key's backend, as its record has it
+    signatures: int = 1  # of a batch, which is signed or refused as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class SigningWaited:
+    """A request for signatures left the queue of its backend, or was turned away."""
+
+    backend: str
+    duration_s: float
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ Event = (
     | CertificateLoaded
     | BreakGlassUsed
     | BackendCalled
+    | SigningWaited
     | SchedulerTicked
     | ScheduledStepFailed
     | OrphansCounted

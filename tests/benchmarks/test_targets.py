@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from benchmarks import ours, proof, targets
 from benchmarks.contestants import OURS, RAW
+from benchmarks.modes import MODES, Mode, measure_modes
 from benchmarks.rows import Row
 from benchmarks.steps import measure_steps
 from benchmarks.targets import Verdict
@@ -28,6 +29,20 @@ def test_the_fastest_python_peer_is_the_one_to_beat() -> None:
 def test_without_ryjwt_its_targets_are_not_measured() -> None:
     verdicts = targets.over_ryjwt(["ES256", "HS256"], [], "Python 3.13")
     assert [verdict.met for verdict in verdicts] == [None]
+
+
+def test_the_best_delegated_row_of_each_algorithm_is_judged() -> None:
+    rows = [("ES256", "direct", 90_000), ("ES256", "delegated", 9_000), ("ES256", "delegated batch", 10_001)]
+    found = [Mode(alg, name, rate, 0.0, 0.0, 0, 1) for alg, name, rate in rows]
+    (verdict,) = targets.delegated(found)
+    assert (verdict.measured, verdict.met) == (10_001, True)
+
+
+def test_behind_an_hsm_the_modes_call_it_as_often_as_they_say() -> None:
+    modes = {mode.name: mode for mode in measure_modes(["EdDSA"], seconds=0.2)}
+    assert set(modes) == set(MODES)
+    assert modes["direct"].calls_per_million >= 1e6
+    assert modes["delegated batch"].backend_calls == 0
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)

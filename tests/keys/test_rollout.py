@@ -80,10 +80,10 @@ def test_the_share_decides_by_what_is_drawn(world: World) -> None:
 
 def test_the_share_of_ten_thousand_draws_is_about_right(world: World) -> None:
     keys = signing_keys(started(world, percent=10).stored, "default", "token")
-    new = sum(keys.pick(drawn)[0].algorithm == NEW for _ in range(10_000))
+    new = sum(keys.pick(drawn).record.algorithm == NEW for _ in range(10_000))
     assert 850 <= new <= 1150  # five standard deviations
     usual_only = SigningKeys(keys.usual, keys.new, 0)
-    assert not any(usual_only.pick(lambda: secrets.randbelow(100))[0].algorithm == NEW for _ in range(1000))
+    assert not any(usual_only.pick(lambda: secrets.randbelow(100)).record.algorithm == NEW for _ in range(1000))
 
 
 def test_going_back_is_one_commit_that_a_running_signer_obeys_at_once(world: World) -> None:
@@ -115,7 +115,7 @@ def test_a_signer_that_looks_while_a_step_is_made_signs_all_the_same(
 
     monkeypatch.setattr(world.stored, "documents", read_before_the_step)
     keys = signing_keys(world.stored, "default", "token")
-    assert keys.usual[0].algorithm == (NEW if step == "finish" else OLD)
+    assert keys.usual.record.algorithm == (NEW if step == "finish" else OLD)
 
 
 def test_going_back_waits_for_nobody(world: World) -> None:

@@ -150,6 +150,24 @@ def test_claims_come_from_a_file_or_a_pipe_too(service: RunningService, tmp_path
         assert service.decide(token.strip())["claims"]["sub"] == "carol"
 
 
+def test_claims_a_line_are_signed_in_batches_in_their_order(
+    start_service: Callable[..., RunningService], tmp_path: Path
+) -> None:
+    service = start_service()
+    source = tmp_path / "claims.jsonl"
+    source.write_text("".join(f'{{"sub":"user-{n}"}}\n' for n in range(501)) + "\n")
+    options = ("sign", "--lines", str(source), "--audience", "orders", "--lifetime", "60s")
+    tokens = service.cli(*options).stdout.split()
+    assert [service.decide(token)["claims"]["sub"] for token in (tokens[0], tokens[-1])] == ["user-0", "user-500"]
+    assert len(tokens) == 501
+    wrong = service.cli("sign", "--lines", "-", "--audience", "orders", stdin='{"sub":"a"}\n[]\n')
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "line 2" in wrong.stderr
+    service.interrupt()
+    answers = [json.loads(line) for line in service.cli(*options, "--json").stdout.splitlines()]
+    assert (len(answers), answers[0]["expires_in"]) == (501, 60)
+
+
 def test_a_payload_of_any_bytes_is_signed_from_a_file(service: RunningService, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(bytes(range(256)))
     token = service.cli("sign", "--payload", str(tmp_path / "blob"), "--typ", "blob+jws").stdout.strip()

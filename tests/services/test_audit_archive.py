@@ -18,7 +18,7 @@ from sealwright.services.key_service import audit_operations
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import OwnedFolder
-from sealwright.wiring.single_process import open_single_process
+from sealwright.wiring.starting import open_single_process
 
 LATER = 10**11
 

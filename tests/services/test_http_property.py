@@ -19,7 +19,7 @@ from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.together import build_app
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import OwnedFolder
-from sealwright.wiring.single_process import open_single_process
+from sealwright.wiring.starting import open_single_process
 
 POSTS = (
     "/v1/verify",

@@ -16,7 +16,8 @@ from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.together import build_app
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.data_folder import OwnedFolder
-from sealwright.wiring.single_process import SingleProcess, open_single_process
+from sealwright.wiring.single_process import SingleProcess
+from sealwright.wiring.starting import open_single_process
 
 LOOPBACK, ELSEWHERE = "127.0.0.1", "192.0.2.7"
 
@@ -95,7 +96,9 @@ def test_open_pages_are_for_everyone(app: Starlette, path: str) -> None:
         ("POST", "/v1/keys/any/revoke", "keys:write"),
         ("POST", "/v1/keys/any/retire", "keys:write"),
         ("POST", "/v1/issuers/default/tokens", "tokens:issue"),
+        ("POST", "/v1/issuers/default/tokens/batch", "tokens:issue"),
         ("POST", "/v1/issuers/default/sign", "payloads:sign"),
+        ("POST", "/v1/issuers/default/sign/batch", "payloads:sign"),
     ],
 )
 def test_each_route_needs_its_own_scope_and_no_other_will_do(

@@ -21,9 +21,11 @@ from sealwright.events import (
     OrphansCounted,
     ScheduledStepFailed,
     SchedulerTicked,
+    SigningWaited,
     TokenDecided,
     TokenSigned,
 )
+from sealwright.keys.signing_queue import SigningQueue
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
@@ -121,6 +123,10 @@ class Happened:
         return BackendCalled(**({"backend": "local", "call": "sign", "duration_s": 0.002} | changed))
 
     @staticmethod
+    def waited(**changed: Any) -> SigningWaited:
+        return SigningWaited(**({"backend": "local", "duration_s": 0.001} | changed))
+
+    @staticmethod
     def ticked(**changed: Any) -> SchedulerTicked:
         return SchedulerTicked(**({"outcome": "done", "duration_s": 0.002} | changed))
 
@@ -138,7 +144,7 @@ class Happened:
         broken = BreakGlassUsed("default", "operator", "key on a public page")
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
-        scheduler = [self.ticked(), self.step_failed(), self.orphans()]
+        scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited()]
         return [*happened, broken, certificate, *scheduler]
 
 
@@ -152,6 +158,7 @@ def everything_exported(metrics: Metrics, happened: Happened) -> Scrape:
     fan_out = FanOut(metrics)
     metrics.watch(fan_out)
     metrics.watch_issuers(lambda: [("default", "Platform", "oncall", "https://wiki.example")])
+    metrics.watch_queues([SigningQueue("local", concurrency=1)])
     for event in happened.every_kind():
         fan_out.observe(event)
     return Scrape(metrics)

@@ -119,6 +119,26 @@ def test_a_backend_call_is_timed_by_call_and_reason(metrics: Metrics, happened: 
     assert scrape.value(f"{name}_sum", backend="local", call="generate", reason="backend.failed") == 2
 
 
+def test_a_batch_counts_each_of_its_signatures_and_its_time_once(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    metrics.observe(happened.signed(signatures=500))
+    scrape = read_scrape(metrics)
+    released = {"issuer": "default", "alg": "ES256", "result": "released", "reason": "none"}
+    assert scrape.value("jws_sign_total", **released) == 500
+    assert scrape.value("jws_sign_duration_seconds_count", issuer="default", alg="ES256", backend="local") == 1
+
+
+def test_a_wait_for_a_backend_is_timed_and_who_was_turned_away_is_counted(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    metrics.observe(happened.waited(duration_s=0.5))
+    metrics.observe(happened.waited(reason=Reason.SIGNING_BUSY))
+    scrape = read_scrape(metrics)
+    assert scrape.value("signing_queue_wait_seconds_sum", backend="local", reason="none") == 0.5
+    assert scrape.value("signing_queue_wait_seconds_count", backend="local", reason="signing.busy") == 1
+
+
 def test_failures_of_observers_are_read_at_scrape_time(
     metrics: Metrics, happened: Any, read_scrape: ReadScrape
 ) -> None:
@@ -180,7 +200,7 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 18
+    assert len(everything_exported.families) == 21
 
 
 def test_a_tick_is_counted_and_dated_by_its_outcome(

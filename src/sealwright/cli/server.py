@@ -24,8 +24,10 @@ from sealwright.services.together import Lifespan, build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
+from sealwright.wiring.replica_upkeep import ReplicaUpkeep
 from sealwright.wiring.scheduling import build_scheduler
-from sealwright.wiring.single_process import SingleProcess, open_single_process
+from sealwright.wiring.single_process import SingleProcess
+from sealwright.wiring.starting import open_single_process
 
 
 def serve(settings: ServiceSettings, *, as_json: bool) -> None:
@@ -66,8 +68,12 @@ def _serve(
     server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    scheduler = build_scheduler(process.settings, process.signing)
-    with contextlib.closing(scheduler.start()), contextlib.suppress(KeyboardInterrupt):
+    scheduler, upkeep = build_scheduler(process.settings, process.signing), ReplicaUpkeep(process.signing)
+    with (
+        contextlib.closing(scheduler.start()),
+        contextlib.closing(upkeep.start()),
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         server.run(sockets=[listener])
 
 

@@ -123,6 +123,8 @@ class KeyCalls(Protocol):
         self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
     ) -> dict[str, Any]: ...
 
+    def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...
+
     def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]: ...
 
     @property
@@ -166,7 +168,7 @@ def open_calls(
 def _own_calls(settings: ServiceSettings, owned: OwnedFolder, open_new: bool) -> Iterator[KeyCalls]:
     # Only this path needs the database and the stored keys: other verbs start without loading either.
     from sealwright.services.key_service.operations import KeyOperations
-    from sealwright.wiring.single_process import open_single_process
+    from sealwright.wiring.starting import open_single_process
 
     with open_single_process(settings, owned, open_new=open_new) as process:
         yield KeyOperations(process, actor())

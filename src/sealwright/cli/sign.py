@@ -21,6 +21,7 @@ from sealwright.cli.options import (
     read_seconds,
 )
 from sealwright.cli.session import open_calls
+from sealwright.cli.sign_lines import sign_lines
 from sealwright.cli.sign_with_keys import Form, JwsOptions, KeyOptions, sign_with_keys
 from sealwright.errors import Reason, RejectedError
 
@@ -37,6 +38,9 @@ def sign(
     ] = None,
     lifetime: Annotated[
         str | None, typer.Option("--lifetime", help="Like 90s or 15m; the longest allowed if unset.")
+    ] = None,
+    lines: Annotated[
+        str | None, typer.Option("--lines", help="Claims, one JSON object a line of this file, or - for stdin.")
     ] = None,
     payload: Annotated[str | None, typer.Option("--payload", help="Sign this file's bytes, or - for stdin.")] = None,
     typ: Annotated[str | None, typer.Option("--typ", help="The type of the payload, such as order+jws.")] = None,
@@ -79,13 +83,15 @@ def sign(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Issue an access token (--claims, --audience), or sign any bytes (--payload, --typ).
+    """Issue an access token (--claims, --audience) or many (--lines), or sign any bytes (--payload, --typ).
 
     With --key, sign any bytes with keys from files, in every form of JWS; no data folder is touched.
     """
     if key:
         why = "--key signs a --payload, and touches no data folder"
-        leave_out(why, claims=claims, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home)
+        leave_out(
+            why, claims=claims, lines=lines, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home
+        )
         jws = JwsOptions(
             payload=payload,
             typ=typ,
@@ -101,10 +107,18 @@ def sign(
     why = "these options are for keys from files, with --key FILE"
     leave_out(why, alg=alg, password_file=password_file, form=form, detached=detached, unencoded=unencoded)
     leave_out(why, add_to=add_to, out=out)
-    if (claims is None) == (payload is None):
-        raise _wrong("give either --claims with --audience, or --payload with --typ")
+    if [claims, lines, payload].count(None) != 2:
+        raise _wrong("give either --claims or --lines with --audience, or --payload with --typ")
+    if lines is not None:
+        leave_out("--lines signs tokens, each for itself", typ=typ, encrypt_for=encrypt_for)
+        sign_lines(lines, issuer, _audience(audience), _seconds(lifetime), home=home, as_json=as_json)
+        return
     with_claims = claims is not None
     answer = _token(issuer, str(claims), audience, lifetime, home) if with_claims else _any(issuer, payload, typ, home)
+    _print(answer, encrypt_for, as_json)
+
+
+def _print(answer: dict[str, Any], encrypt_for: str | None, as_json: bool) -> None:
     if encrypt_for is not None:
         answer["token"] = encrypted(answer["token"], encrypt_for)
     if as_json:
@@ -116,13 +130,19 @@ def sign(
 def _token(
     issuer: str, claims: str, audience: list[str] | None, lifetime: str | None, home: Path | None
 ) -> dict[str, Any]:
-    if not audience:
-        raise _wrong("a token needs an audience: add --audience NAME")
-    members, seconds = read_claims(claims), read_seconds(lifetime) if lifetime else None
+    whom, members, seconds = _audience(audience), read_claims(claims), _seconds(lifetime)
     with open_calls(home) as calls:
-        return calls.issue_token(
-            issuer, claims=members, audience=audience[0] if len(audience) == 1 else audience, lifetime_s=seconds
-        )
+        return calls.issue_token(issuer, claims=members, audience=whom, lifetime_s=seconds)
+
+
+def _audience(names: list[str] | None) -> str | list[str]:
+    if not names:
+        raise _wrong("a token needs an audience: add --audience NAME")
+    return names[0] if len(names) == 1 else names
+
+
+def _seconds(lifetime: str | None) -> float | None:
+    return read_seconds(lifetime) if lifetime else None
 
 
 def _any(issuer: str, payload: str | None, typ: str | None, home: Path | None) -> dict[str, Any]:

@@ -17,8 +17,16 @@ from sealwright.keys.timings import KeyTimings
 def policy_of(table: IssuerTable, defaults: Mapping[str, Any]) -> IssuerPolicy:
     """``defaults`` are the times of every issuer, by the names of KeyTimings."""
     timings = KeyTimings(**{**defaults, **table.times()})
-    people = {"owner": table.owner, "pager": table.pager, "runbook": table.runbook}
-    return IssuerPolicy(table.algorithm, table.backend, timings, dict(table.approvals), **people)
+    return IssuerPolicy(
+        algorithm=table.algorithm,
+        backend=table.backend,
+        timings=timings,
+        approvals=dict(table.approvals),
+        delegated_lifetime_s=table.delegated_lifetime,
+        owner=table.owner,
+        pager=table.pager,
+        runbook=table.runbook,
+    )
 
 
 def unsafe(policy: IssuerPolicy) -> Iterator[tuple[str, str]]:

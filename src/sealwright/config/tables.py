@@ -87,6 +87,9 @@ class IssuerTable(_Table):
     approvals: dict[Approved, Approvers] = Field(
         default={}, description="How many other people must approve of an action."
     )
+    delegated_lifetime: Duration = Field(
+        default=0, description="How long each software key signs that its key vouches for; 0: none."
+    )
     jwks_max_age: Duration | None = None
     worst_consumer_cache: Duration | None = None
     longest_token: TokenDuration | None = None

@@ -15,11 +15,12 @@ from sealwright.keys.timings import KeyTimings
 class LineageKeys:
     """The keys of one issuer, purpose and algorithm, of which one is active and one is standby. One instant."""
 
-    def __init__(self, siblings: list[KeyRecord], lineage: Lineage) -> None:
+    def __init__(self, siblings: list[KeyRecord], lineage: Lineage, shown: list[KeyRecord] | None = None) -> None:
+        """``shown``: all that take a place in the published set; the siblings where nobody says more."""
         self.lineage = lineage
         algorithm = lineage[2]
         self.all = [record for record in siblings if record.algorithm == algorithm]
-        self.siblings = siblings
+        self.siblings = siblings if shown is None else shown
 
     @property
     def pending(self) -> list[KeyRecord]:
@@ -66,7 +67,10 @@ class IssuerKeys:
     """The keys of one issuer and purpose. One instant."""
 
     def __init__(self, records: Iterable[KeyRecord], issuer: str, purpose: Purpose) -> None:
-        self.all = [record for record in records if (record.issuer, record.purpose) == (issuer, purpose)]
+        mine = [record for record in records if record.issuer == issuer]
+        self.all = [record for record in mine if record.purpose == purpose]
+        delegated = [record for record in mine if record.purpose == "delegated"]  # they take places in the set as well
+        self._shown = self.all + (delegated if purpose == "token" else [])
         self._of = issuer, purpose
 
     @property
@@ -99,4 +103,4 @@ class IssuerKeys:
 
     def of(self, algorithm: str) -> LineageKeys:
         """Those of one algorithm, which may be none."""
-        return LineageKeys(self.all, (*self._of, algorithm))
+        return LineageKeys(self.all, (*self._of, algorithm), self._shown)

@@ -73,7 +73,7 @@ class KeyLifecycle(Leaving):
         Raises RefusedError ``move.unknown_issuer`` or ``guard.no_active_key``.
         """
         if algorithm is None:
-            return signing_keys(self._catalog, issuer, purpose).usual[0]
+            return signing_keys(self._catalog, issuer, purpose).usual.record
         return self._journal.issuer(issuer, purpose).lineage(algorithm).active()
 
     def algorithms(self, issuer: str) -> list[str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import BackendError, Reason, SealwrightError
 from sealwright.events import Observer, TokenSigned, tell
-from sealwright.jose import signing
-from sealwright.jose.algorithms import Algorithm
-from sealwright.jose.jwk import PublicJWK
-from sealwright.keys.audit import AuditEntry
-from sealwright.keys.backend import KeyBackend
+from sealwright.jose import base64url, header
+from sealwright.keys.backend import BackendSignature, KeyBackend
 from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.delegates import SigningKey, find_delegate
 from sealwright.keys.record import KeyRecord, Purpose
+from sealwright.keys.release import Release
 from sealwright.keys.shares import Draw, SigningKeys, drawn, signing_keys
+from sealwright.keys.signing_queue import Deadline, SigningQueue
 
 ATTEMPTS = 10  # each rotation between taking the key and releasing the signature costs one
+
+_LOOK_AGAIN = frozenset({Reason.CATALOG_CONFLICT, Reason.BACKEND_KEY_MISSING, Reason.BACKEND_KEY_DISABLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class SignedToken:
 
 
 class ManagedSigner:
-    """Signs for one issuer. Every released signature was verified and has its audit entry."""
+    """Signs for one issuer. Every released signature was verified and has its audit entry.
+
+    ``queues`` bound the calls of each backend by its name; a backend without one is called as it comes.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class ManagedSigner:
         purpose: Purpose = "token",
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
+        queues: Mapping[str, SigningQueue] | None = None,
         draw: Draw = drawn,
     ) -> None:
         self._catalog = catalog
@@ -53,84 +60,127 @@ class ManagedSigner:
         self._purpose: Purpose = purpose
         self._clock = clock
         self._observer = observer
+        self._queues = queues or {}
         self._draw = draw
-        self._known: tuple[int, SigningKeys] | None = None
+        self._release = Release(catalog, clock)
+        self._known: tuple[int, SigningKeys, Mapping[str, SigningKey]] | None = None
+        self._last: SigningKey | None = None
 
-    def sign(self, payload: bytes, *, typ: str | None, actor: str) -> SignedToken:
-        """A compact JWS by the key that is active now.
+    @property
+    def known_backend(self) -> str | None:
+        """Where the key is that signed last; asks nobody."""
+        return None if self._last is None else self._last.record.backend
+
+    def sign(
+        self, payload: bytes, *, typ: str | None, actor: str, deadline: Deadline | None = None, delegate: bool = True
+    ) -> SignedToken:
+        """A compact JWS by the key that is active now, or with ``delegate`` by one that it vouches for.
 
         Raises RefusedError ``guard.no_active_key`` or ``move.unknown_issuer``, BackendError, or UnavailableError
-        when the audit entry cannot be written: then nothing is released.
+        when the audit entry cannot be written or the deadline has passed: then nothing is released.
         """
+        return self.sign_batch([(payload, typ)], actor=actor, deadline=deadline, delegate=delegate)[0]
+
+    def sign_batch(
+        self,
+        batch: Sequence[tuple[bytes, str | None]],
+        *,
+        actor: str,
+        deadline: Deadline | None = None,
+        delegate: bool = True,
+    ) -> list[SignedToken]:
+        """Payloads, each with its typ, signed in order: all or none, by one key, in one audit entry. Raises as sign."""
         began = self._clock.monotonic()
         for attempts_left in reversed(range(ATTEMPTS)):
-            record, public = self._active()
+            key = self.key(delegate=delegate)
             try:
-                signed = self._signed(record, public, payload, typ, actor)
+                signed = self._signed(key, batch, actor, deadline)
             except SealwrightError as error:
-                if error.reason is Reason.CATALOG_CONFLICT and attempts_left:
-                    self._known = None  # the key was rotated away: look again
+                if attempts_left and self._superseded(key, error, delegate):
                     continue
-                self._report(record, began, error.reason)
+                self._report(key.record, len(batch), began, error.reason)
                 raise
-            self._report(record, began, None)
+            self._report(key.record, len(batch), began, None)
             return signed
         raise AssertionError("unreachable")
 
-    def _signed(self, record: KeyRecord, public: PublicJWK, payload: bytes, typ: str | None, actor: str) -> SignedToken:
-        key = _ActiveKey(record, public, self._backends[record.backend], self._catalog, self._clock, actor)
-        return SignedToken(signing.sign(payload, key, typ=typ), key.key_id, record.algorithm)
+    def key(self, *, delegate: bool = True) -> SigningKey:
+        """The key that signs now. Raises as sign."""
+        keys, delegates = self._current()
+        active = keys.pick(self._draw)
+        delegated = delegates.get(active.record.handle) if delegate else None
+        in_time = delegated is not None and delegated.in_time(self._clock.now())
+        self._last = delegated if delegated is not None and in_time else active
+        return self._last
 
-    def _report(self, record: KeyRecord, began: float, reason: Reason | None) -> None:
+    def _superseded(self, key: SigningKey, error: SealwrightError, delegate: bool) -> bool:
+        """Whether the key was rotated away, or even destroyed, since it was taken: then the next one signs."""
+        if error.reason not in _LOOK_AGAIN:
+            return False
+        self._known = None
+        now = self.key(delegate=delegate).record
+        gone = (now.handle, now.generation) != (key.record.handle, key.record.generation)
+        return gone or error.reason is Reason.CATALOG_CONFLICT
+
+    def _signed(
+        self, key: SigningKey, batch: Sequence[tuple[bytes, str | None]], actor: str, deadline: Deadline | None
+    ) -> list[SignedToken]:
+        name = key.record.algorithm
+        inputs = [header.encode(name, key.key_id, typ) + b"." + base64url.encode(payload) for payload, typ in batch]
+        made = self._made(key, inputs, deadline)
+        if deadline is not None:
+            deadline.check()
+        facts = [_facts(signing_input, one, actor) for signing_input, one in zip(inputs, made, strict=True)]
+        self._release.commit(key.record, facts)
+        tokens = (text + b"." + base64url.encode(one.value) for text, one in zip(inputs, made, strict=True))
+        return [SignedToken(token.decode("ascii"), key.key_id, name) for token in tokens]
+
+    def _made(self, key: SigningKey, inputs: Sequence[bytes], deadline: Deadline | None) -> list[BackendSignature]:
+        backend = self._backends.get(key.record.backend)
+        if backend is None:
+            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {key.record.backend} here")
+        sign, verify, handle = backend.sign, key.public.verify, key.record.handle
+
+        def checked(signing_input: bytes) -> BackendSignature:
+            made = sign(handle, signing_input)
+            if not verify(made.value, signing_input):
+                message = "the key backend's signature does not verify, and was not released"
+                raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
+            return made
+
+        queue = self._queues.get(key.record.backend)
+        return [checked(one) for one in inputs] if queue is None else queue.each(checked, inputs, deadline)
+
+    def _report(self, record: KeyRecord, signatures: int, began: float, reason: Reason | None) -> None:
         if self._observer is not None:
             spent_s = self._clock.monotonic() - began
-            key_id = str(record.key_id)
-            event = TokenSigned(self._issuer, record.algorithm, key_id, spent_s, reason, backend=record.backend)
+            key_id, backend = str(record.key_id), record.backend
+            event = TokenSigned(self._issuer, record.algorithm, key_id, spent_s, reason, backend, signatures)
             tell(self._observer, event)
 
-    def _active(self) -> tuple[KeyRecord, PublicJWK]:
-        """An active key; looked up again only when the catalog's version has changed. The fence covers the rest."""
-        version = self._catalog.version()
-        if self._known is None or self._known[0] != version:
-            self._known = (version, signing_keys(self._catalog, self._issuer, self._purpose))
-        return self._known[1].pick(self._draw)
+    def _current(self) -> tuple[SigningKeys, Mapping[str, SigningKey]]:
+        """The active keys, and for the handle of each one that it vouches for and that is held here.
+
+        They are looked up again only when the catalog's version has changed. The fence covers the rest.
+        """
+        version, known = self._catalog.version(), self._known
+        if known is None or known[0] != version:
+            keys, records = signing_keys(self._catalog, self._issuer, self._purpose), None
+            delegates: dict[str, SigningKey] = {}
+            for active in keys.all:
+                records = records or self._catalog.records(self._issuer)
+                delegate = find_delegate(records, active.record, self._backends)
+                if delegate is not None:
+                    delegates[active.record.handle] = SigningKey.of(delegate)
+            self._known = known = (version, keys, delegates)
+        return known[1], known[2]
 
 
-@dataclass(frozen=True, slots=True)
-class _ActiveKey:
-    """A Signer bound to one active record."""
-
-    record: KeyRecord
-    public: PublicJWK
-    backend: KeyBackend
-    catalog: KeyCatalog
-    clock: Clock
-    actor: str
-
-    @property
-    def algorithm(self) -> Algorithm:
-        assert self.public.algorithm is not None
-        return self.public.algorithm
-
-    @property
-    def key_id(self) -> str:
-        return str(self.record.key_id)
-
-    def sign(self, signing_input: bytes) -> bytes:
-        made = self.backend.sign(self.record.handle, signing_input)
-        signature = made.value
-        if not self.public.verify(signature, signing_input):
-            message = "the key backend's signature does not verify, and was not released"
-            raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
-        self.catalog.record_signatures(self.record, self._entry(signing_input, signature, made.request_id))
-        return signature
-
-    def _entry(self, signing_input: bytes, signature: bytes, request_id: str | None) -> AuditEntry:
-        facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(signature)}
-        if request_id is not None:
-            facts["backend_request_id"] = request_id
-        now, record = self.clock.now(), self.record
-        return AuditEntry(now, self.actor, "token.signed", record.issuer, record.key_id, "", facts)
+def _facts(signing_input: bytes, made: BackendSignature, actor: str) -> dict[str, Any]:
+    facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(made.value), "actor": actor}
+    if made.request_id is not None:
+        facts["backend_request_id"] = made.request_id
+    return facts
 
 
 def _sha256(data: bytes) -> str:

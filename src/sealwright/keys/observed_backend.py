@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -19,21 +17,12 @@ T = TypeVar("T")
 class ObservedBackend:
     """A KeyBackend around another one, so that backends contain no line about metrics."""
 
-    def __init__(
-        self,
-        inner: KeyBackend,
-        observer: Observer | None,
-        clock: Clock = SYSTEM_CLOCK,
-        *,
-        concurrency: int | None = None,
-    ) -> None:
-        """``concurrency`` is the most calls to sign at one time; others wait, and their wait is not the backend's."""
+    def __init__(self, inner: KeyBackend, observer: Observer | None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name = inner.name
         self.algorithms = inner.algorithms
         self.inner = inner
         self._observer = observer
         self._clock = clock
-        self._room = threading.BoundedSemaphore(concurrency) if concurrency else contextlib.nullcontext()
 
     def generate(self, handle: str, algorithm: str) -> PublicHalf:
         if algorithm not in self.algorithms:
@@ -45,8 +34,7 @@ class ObservedBackend:
         return self._observed("find", lambda: self.inner.find(handle))
 
     def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
-        with self._room:
-            return self._observed("sign", lambda: self.inner.sign(handle, signing_input))
+        return self._observed("sign", lambda: self.inner.sign(handle, signing_input))
 
     def disable(self, handle: str) -> None:
         self._observed("disable", lambda: self.inner.disable(handle))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, RefusedError, RejectedError
-from sealwright.jose import compact, signing
+from sealwright.jose import base64url, compact, signing
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.verification import VerifiedJWS, verify_signature
 from sealwright.keys.audit import AuditEntry
@@ -16,6 +16,7 @@ from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.managed_signer import ATTEMPTS, SignedToken
 from sealwright.keys.record import KeyRecord, Purpose
+from sealwright.keys.release import Release
 
 PURPOSE: Purpose = "shared-secret"
 
@@ -27,6 +28,7 @@ class PartnerSecrets:
         self._catalog = catalog
         self._backends = backends
         self._clock = clock
+        self._release = Release(catalog, clock)
 
     def sign(self, partner: str, payload: bytes, *, typ: str, actor: str) -> SignedToken:
         """A compact JWS by the secret that is active now. Raises as ``ManagedSigner.sign``."""
@@ -35,7 +37,7 @@ class PartnerSecrets:
             secret = self._secret(record)
             token = signing.sign(payload, secret, typ=typ)
             try:
-                self._catalog.record_signatures(record, self._signed(record, token, actor))
+                self._release.commit(record, [_facts(token, actor)])
             except RefusedError as error:
                 if error.reason is Reason.CATALOG_CONFLICT and attempts_left:
                     continue
@@ -68,7 +70,12 @@ class PartnerSecrets:
             raise BackendError(Reason.BACKEND_FAILED, f"no secret backend is called {record.backend} here")
         return backend.reveal(record.handle)
 
-    def _signed(self, record: KeyRecord, token: str, actor: str) -> AuditEntry:
-        facts = {"token_sha256": hashlib.sha256(token.encode()).hexdigest()}
-        now = self._clock.now()
-        return AuditEntry(now, actor, "token.signed", record.issuer, record.key_id, "", facts)
+
+def _facts(token: str, actor: str) -> dict[str, str]:
+    signing_input, _, signature = token.rpartition(".")
+    made = base64url.decode_text(signature)
+    return {"signing_input_sha256": _sha256(signing_input.encode()), "signature_sha256": _sha256(made), "actor": actor}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

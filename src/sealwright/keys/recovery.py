@@ -31,6 +31,8 @@ class Recovery:
             with self._journal.catalog.turn(turn_of(lineage[0])):
                 done += self._recover(lineage, actor)
         for record in self._journal.catalog.records():
+            if record.parent is not None:  # its own replica holds it, and destroys it: DelegatedKeys
+                continue
             left = record.state in (KeyState.REVOKED, KeyState.DESTROYED) and record.destroyed_at is None
             if left and self._journal.destroy_soon(record, actor, REASON):
                 done.append(f"destroyed the private half of {record.key_id or record.handle}")

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sealwright.jose.jwk import PublicJWK
 from sealwright.keys.catalog import Document, KeyCatalog
+from sealwright.keys.delegates import SigningKey
 from sealwright.keys.issuer_keys import IssuerKeys
-from sealwright.keys.record import KeyRecord, Lineage, Purpose
+from sealwright.keys.record import Lineage, Purpose
 from sealwright.keys.states import KeyState
 
 KIND = "rollout"
@@ -35,11 +35,15 @@ class Rollout:
 class SigningKeys:
     """The active keys of one instant: the usual one, and that of the roll-out with its share."""
 
-    usual: tuple[KeyRecord, PublicJWK]
-    new: tuple[KeyRecord, PublicJWK] | None = None
+    usual: SigningKey
+    new: SigningKey | None = None
     percent: int = 0
 
-    def pick(self, draw: Draw) -> tuple[KeyRecord, PublicJWK]:
+    @property
+    def all(self) -> list[SigningKey]:
+        return [self.usual] if self.new is None else [self.usual, self.new]
+
+    def pick(self, draw: Draw) -> SigningKey:
         return self.new if self.new is not None and draw() < self.percent else self.usual
 
 
@@ -70,13 +74,9 @@ def signing_keys(catalog: KeyCatalog, issuer: str, purpose: Purpose) -> SigningK
     """
     rollout = find_rollout(catalog, issuer, purpose)
     keys = IssuerKeys(catalog.records(issuer), issuer, purpose).check_open()
-    active = {record.algorithm: _with_public(record) for record in keys.all if record.state is KeyState.ACTIVE}
+    active = {record.algorithm: SigningKey.of(record) for record in keys.all if record.state is KeyState.ACTIVE}
     if len(active) == 1:
         return SigningKeys(next(iter(active.values())))
     if rollout is None or rollout.before not in active:
-        return SigningKeys(_with_public(keys.lineage().active()))
+        return SigningKeys(SigningKey.of(keys.lineage().active()))
     return SigningKeys(active[rollout.before], active.get(rollout.algorithm), rollout.percent)
-
-
-def _with_public(record: KeyRecord) -> tuple[KeyRecord, PublicJWK]:
-    return record, record.public_key()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -31,6 +32,9 @@ class Instruments:
         self.signed = self._counter("jws_sign", "Signatures asked for.", "issuer", "alg", "result", "reason")
         self.sign_durations = self._histogram(
             "jws_sign_duration_seconds", "Time to sign, audit included.", "issuer", "alg", "backend"
+        )
+        self.queue_waits = self._histogram(
+            "signing_queue_wait_seconds", "Time before a request for signatures was taken up.", "backend", "reason"
         )
         self.fetches = self._counter("jwks_fetch", "Refreshes of a key source.", "issuer", "outcome", "reason")
         self.fetch_durations = self._histogram(
@@ -100,6 +104,30 @@ class IssuerInfo(Collector):
     def _family(self) -> GaugeMetricFamily:
         labels = ("issuer", "owner", "pager", "runbook")
         return GaugeMetricFamily("sealwright_issuer_info", "Who answers for an issuer.", labels=labels)
+
+
+class Queue(Protocol):
+    """What is shown of the queue before a key backend."""
+
+    backend: str
+    waiting: int
+    in_flight: int
+
+
+class SigningQueues(Collector):
+    """Reads the lengths of queues at scrape time."""
+
+    def __init__(self, queues: Iterable[Queue]) -> None:
+        self._queues = queues
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("signing_queue_waiting", "Signatures nobody has taken up yet.", labels=["backend"])
+        in_flight = GaugeMetricFamily("signing_in_flight", "Signatures under way.", labels=["backend"])
+        for queue in self._queues:
+            waiting.add_metric([queue.backend], queue.waiting)
+            in_flight.add_metric([queue.backend], queue.in_flight)
+        yield waiting
+        yield in_flight
 
 
 class WithoutCreated(Collector):

@@ -20,6 +20,7 @@ from sealwright.events import (
     OrphansCounted,
     ScheduledStepFailed,
     SchedulerTicked,
+    SigningWaited,
     TokenDecided,
     TokenSigned,
 )
@@ -90,7 +91,13 @@ def _decided(event: TokenDecided) -> dict[str, Any]:
 
 def _signed(event: TokenSigned) -> dict[str, Any]:
     facts = {"level": _level(event), "event": "token.signed", "backend": shown(event.backend)}
-    return facts | _key(event) | _result(event)
+    count = {"signatures": event.signatures} if event.signatures > 1 else {}
+    return facts | _key(event) | count | _result(event)
+
+
+def _waited(event: SigningWaited) -> dict[str, Any]:
+    facts = {"level": "warning", "event": "signing.refused", "backend": shown(event.backend)}
+    return facts | _result(event)
 
 
 def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
@@ -146,6 +153,7 @@ def _orphans_counted(event: OrphansCounted) -> dict[str, Any]:
 _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenDecided: _decided,
     TokenSigned: _signed,
+    SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
@@ -161,7 +169,7 @@ def _is_said_elsewhere(event: Event) -> bool:
     """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks."""
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
-    return isinstance(event, BackendCalled) and event.reason is None
+    return isinstance(event, BackendCalled | SigningWaited) and event.reason is None
 
 
 def _level(event: TokenSigned | CertificateLoaded | BackendCalled) -> str:
@@ -173,7 +181,10 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-def _result(event: TokenDecided | TokenSigned | KeySourceRefreshed | BackendCalled | SchedulerTicked) -> dict[str, Any]:
+Timed = TokenDecided | TokenSigned | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
+
+
+def _result(event: Timed) -> dict[str, Any]:
     return {"reason": event.reason, "duration_ms": round(event.duration_s * 1000, 3)}
 
 

@@ -18,11 +18,19 @@ from sealwright.events import (
     OrphansCounted,
     ScheduledStepFailed,
     SchedulerTicked,
+    SigningWaited,
     TokenDecided,
     TokenSigned,
 )
 from sealwright.telemetry.fan_out import FanOut
-from sealwright.telemetry.instruments import Instruments, IssuerInfo, ObserverFailures, WithoutCreated
+from sealwright.telemetry.instruments import (
+    Instruments,
+    IssuerInfo,
+    ObserverFailures,
+    Queue,
+    SigningQueues,
+    WithoutCreated,
+)
 from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
 from sealwright.telemetry.shown import shown_source
 
@@ -67,6 +75,7 @@ class Metrics:
         self._counting: dict[type, Callable[[Any], None]] = {
             TokenDecided: self._decided,
             TokenSigned: self._signed,
+            SigningWaited: self._waited,
             KeySourceRefreshed: self._refreshed,
             KeyMoved: self._moved,
             BreakGlassUsed: self._broke_glass,
@@ -89,6 +98,10 @@ class Metrics:
         """Export name, owner, pager and runbook of each issuer, as they are at a scrape. Once for each registry."""
         self.registry.register(IssuerInfo(issuers))
 
+    def watch_queues(self, queues: Iterable[Queue]) -> None:
+        """Export the lengths of these queues as well. Once for each registry."""
+        self.registry.register(SigningQueues(queues))
+
     def exposition(self) -> tuple[bytes, str]:
         """The body and the content type of a scrape, in the Prometheus text format."""
         return generate_latest(WithoutCreated(self.registry)), CONTENT_TYPE_LATEST
@@ -102,8 +115,12 @@ class Metrics:
     def _signed(self, event: TokenSigned) -> None:
         issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
         result = "released" if event.reason is None else "failed"
-        self._instruments.signed[issuer, alg, result, reason_label(event.reason)].inc()
+        self._instruments.signed[issuer, alg, result, reason_label(event.reason)].inc(event.signatures)
         self._instruments.sign_durations[issuer, alg, self._backends[event.backend]].observe(event.duration_s)
+
+    def _waited(self, event: SigningWaited) -> None:
+        labels = (self._backends[event.backend], reason_label(event.reason))
+        self._instruments.queue_waits[labels].observe(event.duration_s)
 
     def _refreshed(self, event: KeySourceRefreshed) -> None:
         issuer, outcome = self._sources[event.source], choice_label(event.outcome, _OUTCOMES)

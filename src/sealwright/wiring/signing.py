@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.errors import BackendError, Reason, SealwrightError
 from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend, SecretBackend
 from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.delegation import DelegatedKeys
+from sealwright.keys.journal import Journal
 from sealwright.keys.lifecycle import KeyLifecycle
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.partner_secrets import PartnerSecrets
 from sealwright.keys.policy import Policies
+from sealwright.keys.presigned import PresignedTokens
 from sealwright.keys.record import Purpose
+from sealwright.keys.signing_queue import SigningQueue
 from sealwright.settings import ServiceSettings
+from sealwright.wiring.signing_queues import build_queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,9 @@ class SigningSide:
     policies: Policies
     clock: Clock
     observer: Observer
+    queues: dict[str, SigningQueue]
+    presigned: PresignedTokens
+    delegated: DelegatedKeys
     _signers: dict[tuple[str, Purpose], ManagedSigner] = field(default_factory=dict)
 
     def signer(self, issuer: str, purpose: Purpose = "token") -> ManagedSigner:
@@ -37,9 +47,37 @@ class SigningSide:
         if wanted not in self._signers:
             self.lifecycle.active(issuer, purpose)  # names of strangers are not remembered
         made = ManagedSigner(
-            self.catalog, self.backends, issuer, purpose=purpose, clock=self.clock, observer=self.observer
+            self.catalog,
+            self.backends,
+            issuer,
+            purpose=purpose,
+            clock=self.clock,
+            observer=self.observer,
+            queues=self.queues,
         )
         return self._signers.setdefault(wanted, made)
+
+    def queue(self, issuer: str) -> SigningQueue:
+        """The queue before the backend that signs for this issuer now. May read the catalog.
+
+        Raises as signer, and BackendError ``backend.failed`` for a key at a backend that is not configured here.
+        """
+        name = self.signer(issuer).key().record.backend
+        if name not in self.queues:
+            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here")
+        return self.queues[name]
+
+    def known_queue(self, issuer: str) -> SigningQueue | None:
+        """The same as far as it is known from the last signature; asks nobody."""
+        signer = self._signers.get((issuer, "token"))
+        return None if signer is None or signer.known_backend is None else self.queues.get(signer.known_backend)
+
+    def close(self) -> None:
+        """Take no more requests, and write how often tokens were handed out again."""
+        for queue in self.queues.values():
+            queue.close()
+        with suppress(SealwrightError):
+            self.presigned.flush(self.catalog)
 
 
 def build_signing(
@@ -52,17 +90,28 @@ def build_signing(
     clock: Clock = SYSTEM_CLOCK,
 ) -> SigningSide:
     observed: dict[str, KeyBackend] = {
-        name: ObservedBackend(backend, observer, clock, concurrency=_concurrency(settings, name))
-        for name, backend in backends.items()
+        name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
     }
     secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
     lifecycle = KeyLifecycle(
         catalog, observed, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
     )
     partners = PartnerSecrets(catalog, secrets, clock)
-    return SigningSide(catalog, observed, lifecycle, partners, policies, clock, observer)
+    journal = Journal(catalog, observed, policies, clock, observer)
 
+    def signer_of(issuer: str) -> ManagedSigner:
+        return side.signer(issuer)
 
-def _concurrency(settings: ServiceSettings, name: str) -> int | None:
-    given = settings.backends.get(name)
-    return given.concurrency if given is not None else None
+    side = SigningSide(
+        catalog,
+        observed,
+        lifecycle,
+        partners,
+        policies,
+        clock,
+        observer,
+        build_queues(settings, observed, observer, clock),
+        PresignedTokens(clock, age_s=catalog.confirmed_age_s),
+        DelegatedKeys(journal, observed, signer_of, settings.issuer_url),
+    )
+    return side

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
 from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
-from sealwright.profiles.access_token import TYP, access_token_payload
 from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.audit_operations import AuditOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
+from sealwright.services.key_service.signing_operations import SigningOperations
 from sealwright.services.key_service.views import rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
@@ -27,6 +27,9 @@ class KeyOperations(IssuerOperations):
     def __init__(self, process: SingleProcess, actor: str) -> None:
         super().__init__(process, actor)
         self._lifecycle = process.signing.lifecycle
+        self._signing = SigningOperations(process, actor)
+        self.issue_token, self.issue_tokens = self._signing.issue_token, self._signing.issue_tokens
+        self.sign_payload, self.sign_payloads = self._signing.sign_payload, self._signing.sign_payloads
 
     def by(self, actor: str | None) -> KeyOperations:
         """The same operations, asked by somebody else."""
@@ -40,7 +43,7 @@ class KeyOperations(IssuerOperations):
     @property
     def access(self) -> AccessOperations:
         """Credentials and approvals."""
-        return AccessOperations(self._process, self._actor, self._issue)
+        return AccessOperations(self._process, self._actor, self._signing.issue)
 
     def keys(self, issuer: str | None = None, *, only: Collection[str] | None = None) -> dict[str, Any]:
         """``only`` leaves out the keys of other issuers."""
@@ -103,39 +106,17 @@ class KeyOperations(IssuerOperations):
     def orphans(self) -> dict[str, Any]:
         return orphans_of(self._process.signing)
 
-    def issue_token(
-        self,
-        issuer: str,
-        *,
-        claims: Mapping[str, Any],
-        audience: str | Sequence[str],
-        lifetime_s: float | None = None,
-    ) -> dict[str, Any]:
-        """An access token (RFC 9068) of an issuer; never one of the internal issuer."""
-        _refuse_internal(issuer)
-        return self._issue(issuer, {"client_id": self._actor, **claims}, audience, lifetime_s)
-
     def issue_operator_credential(self, subject: str, scopes: Sequence[str]) -> dict[str, Any]:
         claims = {"sub": subject, "client_id": subject, "scope": " ".join(scopes)}
         settings = self._process.settings
-        lifetime_s = min(settings.operator_lifetime_s, self._longest_s(INTERNAL_ISSUER))
-        return self._issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
+        longest_s = self._process.policies.of(INTERNAL_ISSUER).timings.longest_token_s
+        lifetime_s = min(settings.operator_lifetime_s, longest_s)
+        return self._signing.issue(INTERNAL_ISSUER, claims, settings.at_url(), lifetime_s)
 
     def active_key_ids_of_operators(self) -> set[str | None]:
         """One, or two during a roll-out."""
         records = self._lifecycle.records(INTERNAL_ISSUER)
         return {record.key_id for record in records if record.state is KeyState.ACTIVE and record.purpose == "token"}
-
-    def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
-        """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
-        _refuse_internal(issuer)
-        kind = typ.lower().removeprefix("application/")
-        if not kind or kind == "jwt" or kind.endswith("+jwt"):
-            raise RejectedError(
-                Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens"
-            )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=typ, actor=self._actor)
-        return {"token": signed.token, "key_id": signed.key_id, "algorithm": signed.algorithm}
 
     def rotate_kek(self, *, reason: str) -> dict[str, Any]:
         """A new key-encryption key for everything that is stored here."""
@@ -153,34 +134,6 @@ class KeyOperations(IssuerOperations):
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()
-
-    def _issue(
-        self,
-        issuer: str,
-        claims: Mapping[str, Any],
-        audience: str | Sequence[str],
-        lifetime_s: float | None = None,
-    ) -> dict[str, Any]:
-        longest_s = self._longest_s(issuer)
-        payload = access_token_payload(
-            claims,
-            issuer=self._process.issuer_url(issuer),
-            audience=audience,
-            lifetime_s=longest_s if lifetime_s is None else lifetime_s,
-            longest_s=longest_s,
-            now=self._process.clock.now(),
-        )
-        signed = self._process.signing.signer(issuer).sign(payload, typ=TYP, actor=self._actor)
-        return {
-            "token": signed.token,
-            "token_type": "Bearer",
-            "expires_in": int(longest_s if lifetime_s is None else lifetime_s),
-            "key_id": signed.key_id,
-            "algorithm": signed.algorithm,
-        }
-
-    def _longest_s(self, issuer: str) -> float:
-        return self._process.policies.of(issuer).timings.longest_token_s
 
 
 def _refuse_internal(issuer: str) -> None:

@@ -1,0 +1,148 @@
+"""What can be asked of signers, in JSON terms: tokens and signatures, one or a batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sealwright.errors import Reason, RejectedError
+from sealwright.jose import strict_json
+from sealwright.keys.managed_signer import SignedToken
+from sealwright.keys.presigned import Question
+from sealwright.keys.signing_queue import Deadline
+from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.settings import INTERNAL_ISSUER
+from sealwright.wiring.single_process import SingleProcess
+
+MOST_IN_BATCH = 500
+
+
+class SigningOperations:
+    """Every method answers JSON-ready data, is audited under the name of the actor, and gives up at the deadline."""
+
+    def __init__(self, process: SingleProcess, actor: str, deadline: Deadline | None = None) -> None:
+        self._process = process
+        self._actor = actor
+        self._deadline = deadline
+
+    def issue_token(
+        self,
+        issuer: str,
+        *,
+        claims: Mapping[str, Any],
+        audience: str | Sequence[str],
+        lifetime_s: float | None = None,
+        reuse: bool = False,
+    ) -> dict[str, Any]:
+        """An access token (RFC 9068) of an issuer; never one of the internal issuer.
+
+        ``reuse`` allows a token that was signed for the same question before, of which at least half its life is
+        left: whoever asks gets the same "jti" as the last time.
+        """
+        _refuse_internal(issuer)
+        if reuse:
+            return self._reusable(issuer, claims, audience, self._lifetime_s(issuer, lifetime_s))
+        return self.issue(issuer, self._named(claims), audience, lifetime_s)
+
+    def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Access tokens for a list of {claims, audience, lifetime_s}, in its order: all or none."""
+        _refuse_internal(issuer)
+        _check_batch(tokens)
+        lifetimes = [self._lifetime_s(issuer, one.get("lifetime_s")) for one in tokens]
+        payloads = [
+            self._payload(issuer, self._named(one["claims"]), one["audience"], lifetime_s)
+            for one, lifetime_s in zip(tokens, lifetimes, strict=True)
+        ]
+        signed = self._sign(issuer, [(payload, TYP) for payload in payloads])
+        answers = [
+            {"token": one.token, "expires_in": int(lifetime_s)}
+            for one, lifetime_s in zip(signed, lifetimes, strict=True)
+        ]
+        return {"tokens": answers, "token_type": "Bearer", **_key_of(signed[0])}
+
+    def issue(
+        self, issuer: str, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
+    ) -> dict[str, Any]:
+        lifetime_s = self._lifetime_s(issuer, lifetime_s)
+        (signed,) = self._sign(issuer, [(self._payload(issuer, claims, audience, lifetime_s), TYP)])
+        return _bearer(signed, int(lifetime_s))
+
+    def sign_payload(self, issuer: str, *, payload: bytes, typ: str) -> dict[str, Any]:
+        """A compact JWS over any bytes. Types of JWTs are refused: tokens have their own call, with its rules."""
+        return self._signed(issuer, [(payload, typ)])[0]
+
+    def sign_payloads(self, issuer: str, payloads: Sequence[tuple[bytes, str]]) -> dict[str, Any]:
+        """Compact JWSs for a list of payloads and types, in its order: all or none."""
+        _check_batch(payloads)
+        return {"signed": self._signed(issuer, payloads)}
+
+    def _signed(self, issuer: str, payloads: Sequence[tuple[bytes, str]]) -> list[dict[str, Any]]:
+        _refuse_internal(issuer)
+        for _, typ in payloads:
+            _check_type(typ)
+        return [{"token": one.token, **_key_of(one)} for one in self._sign(issuer, payloads)]
+
+    def _reusable(
+        self, issuer: str, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float
+    ) -> dict[str, Any]:
+        payload = self._payload(issuer, self._named(claims), audience, lifetime_s)
+        if "jti" in claims:
+            raise RejectedError(Reason.REQUEST_MALFORMED, "a token that may be reused has a jti of ours: leave it out")
+        asked = strict_json.encode_object(
+            {"claims": dict(sorted(claims.items())), "audience": audience, "lifetime_s": int(lifetime_s)}
+        )
+        question = Question(issuer, self._actor, hashlib.sha256(asked).digest())
+        signed, left_s, reused = self._process.signing.presigned.token(
+            self._process.signing.signer(issuer), question, lifetime_s, lambda: self._sign(issuer, [(payload, TYP)])[0]
+        )
+        return {**_bearer(signed, left_s), "reused": reused}
+
+    def _sign(self, issuer: str, batch: Sequence[tuple[bytes, str | None]]) -> list[SignedToken]:
+        signer = self._process.signing.signer(issuer)
+        return signer.sign_batch(batch, actor=self._actor, deadline=self._deadline)
+
+    def _payload(
+        self, issuer: str, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float
+    ) -> bytes:
+        return access_token_payload(
+            claims,
+            issuer=self._process.issuer_url(issuer),
+            audience=audience,
+            lifetime_s=lifetime_s,
+            longest_s=self._longest_s(issuer),
+            now=self._process.clock.now(),
+        )
+
+    def _named(self, claims: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"client_id": self._actor, **claims}
+
+    def _lifetime_s(self, issuer: str, asked: float | None) -> float:
+        return self._longest_s(issuer) if asked is None else asked
+
+    def _longest_s(self, issuer: str) -> float:
+        return self._process.policies.of(issuer).timings.longest_token_s
+
+
+def _bearer(signed: SignedToken, expires_in: int) -> dict[str, Any]:
+    return {"token": signed.token, "token_type": "Bearer", "expires_in": expires_in, **_key_of(signed)}
+
+
+def _key_of(signed: SignedToken) -> dict[str, Any]:
+    return {"key_id": signed.key_id, "algorithm": signed.algorithm}
+
+
+def _check_batch(batch: Sequence[Any]) -> None:
+    if not 1 <= len(batch) <= MOST_IN_BATCH:
+        raise RejectedError(Reason.REQUEST_MALFORMED, f"a batch has 1 to {MOST_IN_BATCH} items")
+
+
+def _check_type(typ: str) -> None:
+    kind = typ.lower().removeprefix("application/")
+    if not kind or kind == "jwt" or kind.endswith("+jwt"):
+        raise RejectedError(Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens")
+
+
+def _refuse_internal(issuer: str) -> None:
+    if issuer == INTERNAL_ISSUER:
+        raise RejectedError(Reason.ISSUER_UNKNOWN, "the internal issuer signs credentials of this service only")

@@ -1,0 +1,47 @@
+"""ReplicaUpkeep: what each replica does for itself every few seconds, whoever else runs the scheduler."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import Self
+
+from sealwright.errors import SealwrightError
+from sealwright.wiring.signing import SigningSide
+
+EVERY_S = 5.0
+FLUSH_EVERY_TICKS = 12
+CLOSING_S = 10.0
+
+
+class ReplicaUpkeep:
+    """Moves this replica's delegated keys on, and writes how often it handed tokens out again."""
+
+    def __init__(self, signing: SigningSide, *, every_s: float = EVERY_S) -> None:
+        self._signing = signing
+        self._every_s = every_s
+        self._ticks = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sealwright-replica", daemon=True)
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def tick(self) -> None:
+        """What fails now is done at a later tick."""
+        with suppress(SealwrightError):
+            self._signing.delegated.tick()
+        self._ticks += 1
+        if self._ticks % FLUSH_EVERY_TICKS == 0:
+            with suppress(SealwrightError):
+                self._signing.presigned.flush(self._signing.catalog)
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(CLOSING_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.tick()
+            self._stopping.wait(self._every_s)
