@@ -150,6 +150,7 @@ class ServiceSettings(_FromEnvironment):
     }
     trusted_issuers: dict[str, HttpUrl] = {}  # foreign issuer -> its JWKS URL, for POST /v1/verify
     internal_algorithm: SigningAlgorithm = "ES256"
+    internal_backend: BackendName = "local"
     operator_lifetime_s: float = Field(default=900, ge=4, le=900)
     credentials_renewable_s: float = Field(default=12 * 3600, ge=4, le=30 * 86_400)
     denied_calls_burst: int = Field(default=20, ge=1, le=100_000)

@@ -46,6 +46,10 @@ class ServiceTable(_Table):
     database_url_file: Path | None = Field(default=None, description="A file with the URL of the database.")
     kek_file: Path | None = Field(default=None, description="A file with the key-encryption key of the backend local.")
     internal_algorithm: SigningAlgorithm = Field(default="ES256", description="The algorithm of operator credentials.")
+    internal_backend: BackendName = Field(
+        default="local", description="Where the keys of credentials and the trust root are made."
+    )
+    keys_folder: Path | None = Field(default=None, description="Where the backend local keeps its sealed keys.")
     operator_lifetime: CredentialDuration = Field(default=900, description="The life of the operator credential.")
     strict: bool = Field(default=False, description="Whatever config check would warn of is an error.")
 

@@ -92,7 +92,8 @@ def build_policies(settings: ServiceSettings, catalog: KeyCatalog) -> CatalogPol
     """
     times = settings.timings.model_dump()
     usual = IssuerPolicy(timings=KeyTimings(**times))
-    named = {INTERNAL_ISSUER: replace(usual, algorithm=settings.internal_algorithm)}
+    ours = replace(usual, algorithm=settings.internal_algorithm, backend=settings.internal_backend)
+    named = {INTERNAL_ISSUER: ours}
     for name, table in settings.issuers.items():
         filed = settings.config is not None
         named[name] = replace(usual, algorithm=table.algorithm) if filed else policy_of(table, times)

@@ -44,8 +44,10 @@ class SigningSide:
     def signer(self, issuer: str, purpose: Purpose = "token") -> ManagedSigner:
         """One for each issuer, so that it may remember the active key. Raises RefusedError ``move.unknown_issuer``."""
         wanted = (issuer, purpose)
-        if wanted not in self._signers:
-            self.lifecycle.active(issuer, purpose)  # names of strangers are not remembered
+        known = self._signers.get(wanted)
+        if known is not None:
+            return known
+        self.lifecycle.active(issuer, purpose)  # names of strangers are not remembered
         made = ManagedSigner(
             self.catalog,
             self.backends,
@@ -73,11 +75,14 @@ class SigningSide:
         return None if signer is None or signer.known_backend is None else self.queues.get(signer.known_backend)
 
     def close(self) -> None:
-        """Take no more requests, and write how often tokens were handed out again."""
+        """Take no more requests, write how often tokens were handed out again, and give sessions back."""
         for queue in self.queues.values():
             queue.close()
         with suppress(SealwrightError):
             self.presigned.flush(self.catalog)
+        for backend in self.backends.values():
+            with suppress(SealwrightError):
+                backend.close()
 
 
 def build_signing(
