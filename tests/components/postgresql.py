@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
 DURABLE = {"fsync": "on", "synchronous_commit": "on"}
 MISSING = "PostgreSQL is not installed: apt-get install postgresql"
 

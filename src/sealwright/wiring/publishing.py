@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.config.policies import policy_of
-from sealwright.errors import Reason, RejectedError
+from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.applied_policies import CatalogPolicies
-from sealwright.keys.catalog import KeyCatalog
+from sealwright.keys.catalog import LEASE_S, KeyCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.history import trust_root_keys
 from sealwright.keys.policy import FixedPolicies, IssuerPolicy, Policies
@@ -64,7 +64,12 @@ class Publications:
         return max_age_s(self._policies.of(name).timings, self.issuer(name).ahead, self._clock.now())
 
     def _current(self) -> tuple[int, list[KeyRecord], dict[str, IssuerKeys]]:
-        version = self._catalog.version()
+        try:
+            version = self._catalog.version()
+        except UnavailableError:
+            if self._snapshot[0] < 0 or self._catalog.confirmed_age_s() > LEASE_S:
+                raise
+            return self._snapshot  # a store that is gone for a moment: what was true a moment ago
         if self._snapshot[0] != version:
             records = self._catalog.records()
             of: dict[str, list[KeyRecord]] = {}

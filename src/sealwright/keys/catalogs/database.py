@@ -24,8 +24,8 @@ class Database(Protocol):
     def default_writer(self) -> str: ...
 
     @property
-    def version_age_s(self) -> float | None:
-        """How old a version may be that was read; None where no other process writes."""
+    def version_every_s(self) -> float | None:
+        """How often the version is read; None where no other process writes."""
         ...
 
     def claim_writer(self, wanted: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Self
@@ -10,12 +9,11 @@ from typing import Self
 from sqlalchemy import Connection, func, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import ConfigurationError, Reason, RefusedError, SealwrightError, UnavailableError
 from sealwright.keys.audit import AuditEntry, Chain, Head
 from sealwright.keys.catalog import Change, Document
 from sealwright.keys.catalogs import sql_audit, sql_dump
-from sealwright.keys.catalogs.database import Database, conflict, in_time, unavailable
+from sealwright.keys.catalogs.database import Database, conflict, unavailable
 from sealwright.keys.catalogs.sql_audit import OwnChain
 from sealwright.keys.catalogs.sql_changes import apply, replaced_handles
 from sealwright.keys.catalogs.sql_dump import Later, Line
@@ -29,6 +27,7 @@ from sealwright.keys.catalogs.sql_tables import (
     document_of_row,
     record_of_row,
 )
+from sealwright.keys.catalogs.version_watch import VersionWatch
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
 
@@ -43,10 +42,8 @@ class SqlCatalog:
         with database.migrating() as connection:
             migrate(connection)
         self._chain = OwnChain(database, writer or database.default_writer)
-        self._version_lock = threading.Lock()
-        self._version, self._version_at = 0, 0.0
         self.check_writable()
-        self._read_version()
+        self._watch = VersionWatch(self._read_version, database.version_every_s)
 
     @classmethod
     def open(cls, url: str, *, writer: str | None = None) -> Self:
@@ -97,8 +94,7 @@ class SqlCatalog:
             apply(connection, changes)
             self._chain.append(connection, entry)
             version = connection.execute(select(CATALOG.c.version)).scalar_one()
-        with self._version_lock:
-            self._version = max(self._version, version)
+        self._watch.seen(version)
 
     def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
         still = (KEYS.c.handle == record.handle) & (KEYS.c.state == KeyState.ACTIVE.value)
@@ -110,17 +106,10 @@ class SqlCatalog:
             self._chain.append(connection, entry)
 
     def version(self) -> int:
-        """Read again when it is older than the database allows; threads that come meanwhile wait for that answer."""
-        oldest_s = self._database.version_age_s
-        if oldest_s is not None and self.confirmed_age_s() >= oldest_s:
-            with in_time(self._version_lock):
-                if self.confirmed_age_s() >= oldest_s:
-                    self._read_version()
-        return self._version
+        return self._watch.version()
 
     def confirmed_age_s(self) -> float:
-        alone = self._database.version_age_s is None
-        return 0.0 if alone else SYSTEM_CLOCK.monotonic() - self._version_at
+        return self._watch.age_s()
 
     def turn(self, name: str, *, wait_s: float = 30.0) -> AbstractContextManager[None]:
         return self._database.turn(name, wait_s)
@@ -158,7 +147,7 @@ class SqlCatalog:
                 raise RefusedError(Reason.GUARD_LATER_REVOCATIONS, f"{message}, or --force with a --reason")
             records = sql_dump.load(connection, lines, later or Later({}, 0), entry.at)
             self._chain.append(connection, entry)
-        self._read_version()
+        self._watch.ask()
         return records
 
     def check_writable(self) -> None:
@@ -168,6 +157,7 @@ class SqlCatalog:
             connection.execute(update(CATALOG).values(beats=CATALOG.c.beats + 1))
 
     def close(self) -> None:
+        self._watch.close()
         self._database.close()
 
     def _entries(self, writer: str, after: int, action: str | None) -> Iterator[AuditEntry]:
@@ -185,11 +175,10 @@ class SqlCatalog:
             row = {"handle": handle, "writer": self.writer, "last_signed_at": at}
             connection.execute(insert(SIGNATURES).values(row))
 
-    def _read_version(self) -> None:
-        asked_at = SYSTEM_CLOCK.monotonic()
+    def _read_version(self) -> int:
         with self._transaction() as connection:
-            self._version = connection.execute(select(CATALOG.c.version)).scalar_one()
-        self._version_at = asked_at
+            version: int = connection.execute(select(CATALOG.c.version)).scalar_one()
+        return version
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[Connection]:

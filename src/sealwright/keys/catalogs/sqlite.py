@@ -21,7 +21,7 @@ class SqliteDatabase:
     """A Database of which this process is the one writer, whatever the folder is called that it was found by."""
 
     default_writer = MAIN_CHAIN
-    version_age_s = None
+    version_every_s = None
 
     def __init__(self, url: URL) -> None:
         """Raises ConfigurationError ``settings.database_in_use``."""
