@@ -109,8 +109,12 @@ class PostgresqlDatabase:
         _, arguments = self.engine.dialect.create_connect_args(url)
         session = Session.connect(**connect_arguments(arguments), autocommit=True)
         session.answer_within_s = ANSWER_WITHIN_S + wait_s
-        session.execute("SET statement_timeout = 0")
-        session.execute(f"SET lock_timeout = {max(1, math.ceil(wait_s * 1000))}")
+        try:
+            session.execute("SET statement_timeout = 0")
+            session.execute(f"SET lock_timeout = {max(1, math.ceil(wait_s * 1000))}")
+        except psycopg.Error:
+            session.close()
+            raise
         return session
 
 

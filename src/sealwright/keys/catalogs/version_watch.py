@@ -62,9 +62,9 @@ class VersionWatch:
             if self._pid == os.getpid():
                 return
             self._pid = os.getpid()
-        self.ask()  # it may have been long since it was made
         self._thread = threading.Thread(target=self._run, args=(every_s,), name="catalog-version", daemon=True)
         self._thread.start()
+        self.ask()  # it may have been long since it was made
 
     def _run(self, every_s: float) -> None:
         while not self._closed.wait(every_s):
