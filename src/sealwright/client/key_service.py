@@ -42,6 +42,9 @@ class KeyServiceClient:
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         return self._call("GET", "/v1/keys" + (f"?issuer={quote(issuer, safe='')}" if issuer else ""))
 
+    def canary(self, key_id: str) -> dict[str, Any]:
+        return self._call("GET", path("keys", key_id, "canary"))
+
     def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]:
         return self._call("POST", path("issuers", issuer, "keys"), {"algorithm": algorithm, "reason": reason})
 

@@ -107,6 +107,10 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     ) -> dict[str, Any]:
         return operations.keys(issuer, only=caller.issuers(KEYS_READ))
 
+    @router.get("/{key_id}/canary", dependencies=[Depends(credentials.require(KEYS_READ))])
+    def show_canary(key_id: str) -> Response:
+        return http.json_response(operations.canary(key_id), headers={"Cache-Control": "no-store"})
+
     @router.post("/{key_id}/hold")
     def hold(key_id: str, body: Revocation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).move("hold", key_id, reason=body.reason)
