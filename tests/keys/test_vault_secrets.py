@@ -57,7 +57,12 @@ def failing(reason: str, call: Callable[[], Any]) -> sw.BackendError:
     return caught.value
 
 
-def test_processes_that_make_the_same_secret_at_once_agree_on_one(bao: OpenBao, token_file: Path, handle: str) -> None:
+@pytest.mark.parametrize("may_overwrite", [False, True])
+def test_processes_that_make_the_same_secret_at_once_agree_on_one(
+    bao: OpenBao, token_file: Path, handle: str, may_overwrite: bool
+) -> None:
+    if may_overwrite:
+        token_file.write_text(openbao.ROOT_TOKEN, "utf-8")
     barrier, answers = threading.Barrier(6), []
     backends = [opened(openbao.secrets_uri(bao.url, token_file)) for _ in range(6)]
 
