@@ -107,10 +107,6 @@ def _key_routes(operations: KeyOperations, credentials: Credentials) -> APIRoute
     ) -> dict[str, Any]:
         return operations.keys(issuer, only=caller.issuers(KEYS_READ))
 
-    @router.get("/{key_id}/canary", dependencies=[Depends(credentials.require(KEYS_READ))])
-    def show_canary(key_id: str) -> Response:
-        return http.json_response(operations.canary(key_id), headers={"Cache-Control": "no-store"})
-
     @router.post("/{key_id}/hold")
     def hold(key_id: str, body: Revocation, caller: Caller = writer) -> dict[str, Any]:
         return operations.by(caller.subject).move("hold", key_id, reason=body.reason)
@@ -164,6 +160,10 @@ def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
         for_s: Annotated[float, Query(ge=0, le=LONGEST_PLAN_S)] = 30 * 86_400,
     ) -> dict[str, Any]:
         return operations.plan(issuer, for_s=for_s)
+
+    @router.get("/keys/{key_id}/canary")
+    def show_canary(key_id: str) -> Response:
+        return http.json_response(operations.canary(key_id), headers={"Cache-Control": "no-store"})
 
     @router.get("/orphans")
     def list_orphans() -> dict[str, Any]:
