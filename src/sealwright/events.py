@@ -106,7 +106,7 @@ class SchedulerTicked:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledStepFailed:
-    step: str  # the kind of the move, or the name of the chore
+    step: str  # the kind of the move, the name of the chore, or "delegation"
     issuer: str  # "" for a chore
     key_id: str | None
     reason: Reason

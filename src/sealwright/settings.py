@@ -159,6 +159,7 @@ class ServiceSettings(_FromEnvironment):
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
     scheduler_every_s: float = Field(default=10, ge=0.1, le=3600)
+    audit_checkpoint_every_s: float = Field(default=300, ge=0.1, le=86_400)
     signing_waiting: int = Field(default=1000, ge=1, le=100_000)
     signing_deadline_s: float = Field(default=2, ge=0.01, le=60)
     timings: Timings = Timings()

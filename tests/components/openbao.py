@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 import ssl
@@ -44,8 +45,9 @@ class OpenBao(Server):
 
     def token(self, policy: str) -> str:
         """A token that is allowed what the policy says, and nothing else."""
-        self.ask("PUT", "sys/policies/acl/sealwright", {"policy": policy})
-        made = self.ask("POST", "auth/token/create", {"policies": ["sealwright"], "no_default_policy": True})
+        name = hashlib.sha256(policy.encode()).hexdigest()[:16]
+        self.ask("PUT", f"sys/policies/acl/{name}", {"policy": policy})
+        made = self.ask("POST", "auth/token/create", {"policies": [name], "no_default_policy": True})
         return str(made["auth"]["client_token"])
 
     def _answers(self) -> bool:
@@ -59,13 +61,23 @@ def backend_uri(url: str, token_file: Path) -> str:
     return f"vault://{url.partition('//')[2]}/transit?token-source=file:{token_file}&tls=off&timeout=5"
 
 
+def secrets_uri(url: str, token_file: Path, **options: str) -> str:
+    """Of the key-value engine of version 2 that the development mode has at secret/."""
+    more = "".join(f"&{name}={value}" for name, value in options.items())
+    return f"vaultkv://{url.partition('//')[2]}/secret?token-source=file:{token_file}&tls=off&timeout=5{more}"
+
+
 def documented_policy() -> str:
     """The one that docs/backends/vault.md tells users to write."""
     return documented_policies()[0]
 
 
+def documented_secrets_policy() -> str:
+    return documented_policies()[2]
+
+
 def documented_policies() -> list[str]:
-    """The policy, and what is added to it for a key that is adopted."""
+    """The policy, what is added to it for a key that is adopted, and the one for secrets."""
     return re.findall(r"```hcl\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
 
 

@@ -55,9 +55,19 @@ def on_aws(_: Path) -> KeyBackend:
 
 
 def on_openbao(folder: Path) -> KeyBackend:
-    token_file = folder / f"token-{secrets.token_hex(4)}"
-    token_file.write_text(openbao.shared().token(openbao.documented_policy()), "utf-8")
+    token_file = openbao_token(folder, openbao.documented_policy())
     return open_backend("vault", openbao.backend_uri(openbao.shared().url, token_file))
+
+
+def secrets_on_openbao(folder: Path) -> KeyBackend:
+    token_file = openbao_token(folder, openbao.documented_secrets_policy())
+    return open_backend("vaultkv", openbao.secrets_uri(openbao.shared().url, token_file))
+
+
+def openbao_token(folder: Path, policy: str) -> Path:
+    token_file = folder / f"token-{secrets.token_hex(4)}"
+    token_file.write_text(openbao.shared().token(policy), "utf-8")
+    return token_file
 
 
 @contextlib.contextmanager
@@ -85,9 +95,10 @@ BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "gcpkms": gcpkms,
     "azurekv": azurekv,
 }
-# By the name that wiring gives them: HMAC secrets.
+# By the scheme, or by the name that wiring gives them: HMAC secrets.
 SECRET_BACKENDS: dict[str, Callable[[Path], Opened]] = {
     "catalog": opening(lambda _: CatalogSecrets(MemoryCatalog(), Sealer.fixed(b"k" * 32), ManualClock())),
+    "vaultkv": opening(secrets_on_openbao),
 }
 CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),

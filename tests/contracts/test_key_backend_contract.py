@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from implementations import BACKENDS
+from implementations import BACKENDS, SECRET_BACKENDS
 
 import sealwright as sw
 from sealwright.jose.jwk import PrivateJWK
-from sealwright.wiring.key_backends import LOCAL, SCHEMES
+from sealwright.wiring.key_backends import LOCAL, SCHEMES, SECRET_SCHEMES
 
 ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "Ed25519", "ES512", "ES256K", "Ed448", "ML-DSA-44", "ML-DSA-65")
 
@@ -29,7 +29,8 @@ def reason_of(call: Any) -> str:
 
 
 def test_every_scheme_that_wiring_lists_is_tested_here() -> None:
-    assert {*SCHEMES, LOCAL} <= BACKENDS.keys()
+    assert {*SCHEMES, LOCAL} - SECRET_SCHEMES <= BACKENDS.keys()
+    assert SCHEMES.keys() & SECRET_SCHEMES <= SECRET_BACKENDS.keys()
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)

@@ -173,6 +173,7 @@ def test_an_emergency_while_a_key_is_vouched_for_publishes_nothing_of_the_leaked
     replica.world.backend.after_call = emergency  # the parent has just signed the voucher
     said = replica.delegated.tick()
     assert any("not now" in line for line in said), said
+    assert replica.world.failures() == []  # somebody else was faster, which is no failure
     published = published_keys(replica.world.stored.records(), "default")
     assert leaked not in [key.members.get("vouched_by") for key in published]
     replica.delegated.tick()
@@ -199,6 +200,7 @@ def test_a_parent_that_cannot_vouch_leaves_one_key_for_the_next_try(replica: Rep
     replica.world.fail_backend()
     for _ in range(3):
         assert any("not now" in line for line in replica.delegated.tick())
+    assert replica.world.failures() == [("delegation", "backend.failed")] * 3
     assert [one.state for one in replica.children()] == ["pending"]
     replica.world.mend()
     replica.delegated.tick()
@@ -225,6 +227,7 @@ def test_delegated_keys_leave_room_for_the_keys_of_the_issuer(replica: Replica) 
     crowd = [Replica(replica.world) for _ in range(TIMINGS.published_keys)]
     said = [line for one in crowd for line in one.delegated.tick()]
     assert any("publishes" in line and "not now" in line for line in said)
+    assert set(replica.world.failures()) == {("delegation", "guard.published_keys")}
     assert len(replica.world.published_ids()) == TIMINGS.published_keys - 2
     replica.world.clock.advance(TIMINGS.standby_dwell_s)
     replica.world.keys.rotate("default", **WHO)

@@ -101,6 +101,25 @@ def test_standby_exists_is_satisfied_by_a_rotation(world: World, refuses: Refuse
     assert kid(world, KeyState.STANDBY) == made.key_id
 
 
+def test_adding_a_standby_to_an_issuer_that_has_one_makes_nothing(world: World, refuses: Refuses) -> None:
+    held, known = set(world.held.handles()), world.stored.records()
+    refuses("guard.standby_exists", world.keys.add_standby, "default", **WHO)
+    refuses("move.illegal", world.keys.add_standby, "default", algorithm="RS256", **WHO)
+    assert (set(world.held.handles()), world.stored.records()) == (held, known)
+
+
+def test_adding_a_standby_beyond_the_cap_makes_nothing(world: World, refuses: Refuses) -> None:
+    world.fail_backend()
+    world.keys.revoke(kid(world, KeyState.STANDBY), **WHO)
+    world.mend()
+    held, known = set(world.held.handles()), world.stored.records()
+    full = World(world.stored, world.held, KeyTimings(published_keys=1), clock=world.clock)
+    refuses("guard.published_keys", full.keys.add_standby, "default", **WHO)
+    assert (set(world.held.handles()), world.stored.records()) == (held, known)
+    left = next(record for record in known if record.state is KeyState.PENDING)
+    assert world.keys.add_standby("default", **WHO).handle == left.handle
+
+
 def test_no_standby_is_satisfied_by_keys_create(world: World, refuses: Refuses) -> None:
     world.keys.retire(kid(world, KeyState.STANDBY), **WHO)
     refused = refuses("guard.no_standby", world.keys.rotate, "default", **FORCED)

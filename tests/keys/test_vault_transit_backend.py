@@ -21,8 +21,8 @@ from servers import waiting_connections
 
 import sealwright as sw
 from sealwright.keys.backend_uri import BackendUri
-from sealwright.keys.backends.vault_transit import backend as module
-from sealwright.keys.backends.vault_transit.backend import VaultTransitBackend
+from sealwright.keys.backends.vault import transit as module
+from sealwright.keys.backends.vault.transit import VaultTransitBackend
 from sealwright.keys.retrying import Retrying
 from sealwright.wiring.key_backends import open_backend
 
@@ -289,7 +289,7 @@ def test_the_documented_policy_for_an_adopted_key_is_enough_for_its_whole_life(
 ) -> None:
     theirs = f"theirs-{handle}"
     bao.ask("POST", f"transit/keys/{theirs}", {"type": "ecdsa-p384"})
-    token_file.write_text(bao.token("".join(openbao.documented_policies()).replace("orders", theirs)), "utf-8")
+    token_file.write_text(bao.token("".join(openbao.documented_policies()[:2]).replace("orders", theirs)), "utf-8")
     backend = opened(bao.url, token_file)
     public = backend.adopt(handle, theirs, "ES384")
     backend.disable(handle)
@@ -357,7 +357,7 @@ def test_a_key_that_somebody_has_deleted_is_missing(backend: VaultTransitBackend
 def test_an_engine_that_is_not_there_is_no_missing_key(bao: OpenBao, token_file: Path, handle: str) -> None:
     uri = openbao.backend_uri(bao.url, token_file).replace("/transit?", "/nowhere?")
     backend = VaultTransitBackend.open(BackendUri.parse(uri), QUICK)
-    assert "transit engine" in failing("backend.failed", lambda: backend.find(handle)).message
+    assert "path of the engine" in failing("backend.failed", lambda: backend.find(handle)).message
     backend.close()
 
 

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from running_service import RunningService
 
+from sealwright.services.roles import ROLES as SERVICE_ROLES
+
 OPEN = "open to everyone"
 ANY = "any credential"
 SOME_KEY = "no-such-kid"
+SEGMENT = {"writer": "nobody", "first": 1, "last": 1, "digest": "0" * 64, "file": "f", "sha256": "0" * 64}
 
 # Every route of the OpenAPI description, with the scope that it asks for and a body that gets past its shape.
 ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
@@ -18,16 +21,48 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("get", "/.well-known/openid-configuration"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/jwks.json"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/openid-configuration"): (OPEN, None),
+    ("get", "/issuers/{issuer}/.well-known/revoked-keys"): (OPEN, None),
+    ("get", "/issuers/{issuer}/.well-known/jwks-archive"): (OPEN, None),
+    ("get", "/.well-known/trust-root.jwks.json"): (OPEN, None),
     ("post", "/v1/verify"): (OPEN, {"token": "a.b.c", "audience": "orders"}),
     ("post", "/v1/issuers/{issuer}/tokens"): ("tokens:issue", {"claims": {"sub": "a"}, "audience": "b"}),
+    ("post", "/v1/issuers/{issuer}/tokens/batch"): (
+        "tokens:issue",
+        {"tokens": [{"claims": {"sub": "a"}, "audience": "b"}]},
+    ),
     ("post", "/v1/issuers/{issuer}/sign"): ("payloads:sign", {"payload": "e30", "typ": "x+jws"}),
+    ("post", "/v1/issuers/{issuer}/sign/batch"): ("payloads:sign", {"payloads": [{"payload": "e30", "typ": "x+jws"}]}),
     ("get", "/v1/keys"): ("keys:read", None),
+    ("get", "/v1/keys/{key_id}/canary"): ("keys:read", None),
+    ("post", "/v1/keys/{key_id}/hold"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/keys/{key_id}/revoke"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/keys/{key_id}/{verb}"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/issuers/{issuer}/keys"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/issuers/{issuer}/rotate"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/issuers/{issuer}/emergency-rotate"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/import"): ("keys:write", {"state": "standby", "reason": "test"}),
+    ("get", "/v1/issuers"): ("keys:read", None),
+    ("post", "/v1/config/plan"): ("keys:read", {"issuers": {}}),
+    ("post", "/v1/config/apply"): ("keys:write", {"issuers": {}, "reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/rollout/start"): ("keys:write", {"algorithm": "RS256", "reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/rollout/set"): ("keys:write", {"percent": 1, "reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/rollout/back"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/rollout/finish"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/rollout/abort"): ("keys:write", {"reason": "test"}),
+    ("get", "/v1/plan"): ("keys:read", None),
+    ("get", "/v1/orphans"): ("keys:read", None),
+    ("post", "/v1/kek/rotate"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/secrets/{issuer}"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/secrets/{issuer}/rotate"): ("keys:write", {"reason": "test"}),
+    ("post", "/v1/secrets/{issuer}/sign"): ("payloads:sign", {"payload": "e30", "typ": "x+jws"}),
+    ("post", "/v1/secrets/{issuer}/verify"): ("payloads:sign", {"token": "a.b.c"}),
+    ("post", "/v1/secrets/keys/{key_id}/reveal"): ("secrets:reveal", {"reason": "test"}),
     ("get", "/v1/audit"): ("audit:read", None),
+    ("get", "/v1/audit/chains"): ("audit:read", None),
+    ("get", "/v1/audit/trust-roots"): ("audit:read", None),
+    ("post", "/v1/audit/checkpoint"): ("audit:archive", {"reason": "test"}),
+    ("post", "/v1/audit/archive"): ("audit:archive", {"segments": [SEGMENT], "reason": "test"}),
+    ("post", "/v1/audit/prune"): ("audit:archive", None),
     ("post", "/v1/credentials"): ("credentials:issue", {"subject": "x", "roles": ["operator"]}),
     ("post", "/v1/credentials/renew"): (ANY, None),
     ("get", "/v1/credentials/denied"): ("credentials:issue", None),
@@ -42,6 +77,8 @@ ROLES = {
     "signer": {"tokens:issue", "payloads:sign"},
     "approver": {"keys:read", "approvals:grant"},
     "auditor": {"keys:read", "audit:read", "metrics:read"},
+    "archivist": {"audit:read", "audit:archive"},
+    "custodian": {"keys:read", "secrets:reveal"},
 }
 
 
@@ -161,3 +198,7 @@ def test_a_credential_lives_for_a_quarter_of_an_hour_at_most(service: RunningSer
     assert service.request("POST", "/v1/credentials", body).json()["reason"] == "guard.lifetime"
     issued = service.request("POST", "/v1/credentials", {**body, "lifetime_s": 60})
     assert (issued.json()["expires_in"], issued.headers["cache-control"]) == (60, "no-store")
+
+
+def test_the_roles_of_the_table_are_those_of_the_service() -> None:
+    assert {name: set(scopes) for name, scopes in SERVICE_ROLES.items()} == ROLES

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import openbao
 from running_service import SHORT_TIMINGS, RunningService
 
 
@@ -74,3 +75,32 @@ def test_a_new_key_encryption_key_leaves_secrets_and_keys_as_they_were(
     assert again.decide(again.token())["outcome"] == "accepted"
     assert again.request("GET", "/.well-known/jwks.json", credential=None).status == 200
     assert token
+
+
+def test_secrets_of_a_partner_can_live_in_the_key_value_store_of_openbao(
+    start_service: Callable[..., RunningService], tmp_path: Path
+) -> None:
+    bao, token_file, content = openbao.shared(), tmp_path / "bao-token", tmp_path / "hook.json"
+    token_file.write_text(bao.token(openbao.documented_secrets_policy().replace("sealwright", "partners")))
+    content.write_text('{"event": "paid"}')
+    uri = openbao.secrets_uri(bao.url, token_file, prefix="partners")
+    service = start_service(**SHORT_TIMINGS, SEALWRIGHT_BACKENDS=json.dumps({"bao-secrets": uri}))
+    made = service.cli("secrets", "create", "acme", "--backend", "bao-secrets", "--json")
+    assert made.returncode == 0, made.stderr
+    assert {key["backend"] for key in json.loads(made.stdout)["keys"]} == {"bao-secrets"}
+    assert service.cli("secrets", "rotate", "acme").returncode == 0
+    secret = reveal(service, service.keys("acme")["active"][0])
+    signed = service.cli("secrets", "sign", "acme", "--payload", str(content), "--typ", "hook+jws")
+    token = signed.stdout.strip()
+    decoded = jwt.decode(token, jwt.PyJWK(secret), algorithms=["HS256"], options={"verify_exp": False})
+    assert decoded == {"event": "paid"}
+    assert service.cli("secrets", "verify", "acme", stdin=token).returncode == 0
+    assert secret in kept(bao)
+    old = service.keys("acme")["verify_only"][0]
+    assert service.cli("keys", "revoke", old, "--reason", "acme lost it").returncode == 0
+    assert {one["kid"] for one in kept(bao)} == {*service.keys("acme")["active"], *service.keys("acme")["standby"]}
+
+
+def kept(bao: openbao.OpenBao) -> list[dict[str, Any]]:
+    names = bao.ask("LIST", "secret/metadata/partners")["data"]["keys"]
+    return [bao.ask("GET", f"secret/data/partners/{name}")["data"]["data"] for name in names]

@@ -51,11 +51,19 @@ def plan(config: Config = None, home: Home = None, as_json: Json = False) -> Non
 
 
 @app.command()
-def apply(config: Config = None, reason: Why = "routine", home: Home = None, as_json: Json = False) -> None:
+def apply(
+    config: Config = None,
+    reason: Why = "routine",
+    approval: Annotated[
+        list[str] | None, typer.Option("--approval", help="What others approved of; once for each issuer.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Store the policies of the file and open its new issuers. Nothing is closed or deleted."""
     settings = _settings(config, home)
     with open_calls(home, settings=settings, open_new=False) as calls:
-        answer = calls.apply_policies(_wanted(settings), reason=reason)
+        answer = calls.apply_policies(_wanted(settings), reason=reason, approvals=approval or [])
     if as_json:
         print_json(answer)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -86,6 +87,17 @@ def emergency_rotate(
         named = {"key_id": key_id, "algorithm": algorithm}
         done = calls.emergency_rotate(issuer, reason=reason, approval=approval, break_glass=break_glass, **named)
     _print_rotation(done, as_json)
+
+
+@app.command()
+def canary(kid: KeyId, home: Home = None, as_json: Json = False) -> None:
+    """Print the token that a leaked key signed in its emergency, to see which verifiers still know the key."""
+    with open_calls(home) as calls:
+        answer = calls.canary(kid)
+    if as_json:
+        print_json(answer)
+    else:
+        sys.stdout.write(answer["token"] + "\n")
 
 
 @app.command()

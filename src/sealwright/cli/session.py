@@ -76,6 +76,8 @@ class KeyCalls(Protocol):
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]: ...
 
+    def canary(self, key_id: str) -> dict[str, Any]: ...
+
     def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]: ...
 
     def import_key(self, issuer: str, *, state: Any, reason: str, **given: Any) -> dict[str, Any]: ...
@@ -113,7 +115,9 @@ class KeyCalls(Protocol):
 
     def plan_policies(self, wanted: Mapping[str, Any]) -> dict[str, Any]: ...
 
-    def apply_policies(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]: ...
+    def apply_policies(
+        self, wanted: Mapping[str, Any], *, reason: str, approvals: Sequence[str] = ()
+    ) -> dict[str, Any]: ...
 
     def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]: ...
 
@@ -146,7 +150,7 @@ def open_calls(
     Without --home, the service at SEALWRIGHT_URL if that is set. The stores open new issuers unless told not to.
     """
     elsewhere = ClientSettings.load()
-    if home is None and settings is None and elsewhere.url is not None:
+    if home is None and elsewhere.url is not None:
         yield remote_service(elsewhere)
         return
     settings = settings or ServiceSettings.load(home=home)

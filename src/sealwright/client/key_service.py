@@ -42,6 +42,9 @@ class KeyServiceClient:
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         return self._call("GET", "/v1/keys" + (f"?issuer={quote(issuer, safe='')}" if issuer else ""))
 
+    def canary(self, key_id: str) -> dict[str, Any]:
+        return self._call("GET", path("keys", key_id, "canary"))
+
     def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]:
         return self._call("POST", path("issuers", issuer, "keys"), {"algorithm": algorithm, "reason": reason})
 
@@ -80,8 +83,10 @@ class KeyServiceClient:
     def plan_policies(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", "/v1/config/plan", wanted)
 
-    def apply_policies(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
-        return self._call("POST", "/v1/config/apply", {**wanted, "reason": reason})
+    def apply_policies(
+        self, wanted: Mapping[str, Any], *, reason: str, approvals: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        return self._call("POST", "/v1/config/apply", {**wanted, "reason": reason, "approvals": list(approvals)})
 
     def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
         named = f"&issuer={quote(issuer, safe='')}" if issuer else ""

@@ -53,8 +53,9 @@ class SecretJWK(Unshowable):
 
     @classmethod
     def generate(cls, alg: str, *, key_id: str | None = None) -> Self:
+        """The kid is hexadecimal: one that begins with a hyphen would be an option to a command line."""
         row = _symmetric(algorithm(alg))
-        return cls(secrets.token_bytes(row.minimum_bits // 8), row, key_id or secrets.token_urlsafe(16))
+        return cls(secrets.token_bytes(row.minimum_bits // 8), row, key_id or secrets.token_hex(16))
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:

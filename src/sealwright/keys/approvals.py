@@ -19,6 +19,7 @@ from sealwright.keys.policy import Policies
 KIND = "approval"
 LIFETIME_S = 3600.0
 KEPT_S = 86_400.0  # after its end, for whoever wonders; the audit has it for ever
+POLICY = "policy"  # the action of changing how many must approve: as many as for whatever needs most now
 OWNER = "operator"  # whoever holds the data folder, as its credential calls them
 
 
@@ -27,8 +28,8 @@ class Asked:
     """A move as approvers see it. An approval is good for exactly this one, of exactly this caller."""
 
     issuer: str
-    action: str  # activate, retire, restore, revoke, destroy or emergency
-    subject: str  # the kid that moves; for an emergency the one that leaked
+    action: str  # activate, retire, restore, revoke, destroy, emergency or policy
+    subject: str  # the kid that moves; for an emergency the one that leaked; for a policy its new approvals
     requester: str
     reason: str
     force: bool = False
@@ -125,8 +126,15 @@ class Approvals:
         facts = {"forced": forced, "approvals": list(approval.granted_by), "approval": approval.id}
         return Used({"documents": [used], **facts})
 
+    def use_one_of(self, asked: Asked, approval_ids: Sequence[str]) -> Used:
+        """As ``use``, with the approval among these that is about this action of this issuer."""
+        same = (one.id for one in self.all() if (one.asked.issuer, one.asked.action) == (asked.issuer, asked.action))
+        return self.use(asked, (), next((one for one in same if one in approval_ids), None))
+
     def _needed(self, asked: Asked, forced: Sequence[str]) -> int:
         numbers = {str(action): number for action, number in self._policies.of(asked.issuer).approvals.items()}
+        if asked.action == POLICY:
+            return max(numbers.values(), default=0)
         return max(numbers.get(asked.action, 0), numbers.get("force", 0) if forced else 0)
 
     def _requested(self, asked: Asked, needed: int) -> Approval:

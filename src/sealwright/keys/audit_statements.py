@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RefusedError, RejectedError
-from sealwright.jose import strict_json
+from sealwright.jose import base64url, strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import verify_signature
 from sealwright.keys.audit import AuditEntry, Head
@@ -61,6 +62,17 @@ def latest(catalog: KeyCatalog, action: str = CHECKPOINT) -> Mapping[str, Any] |
     """The facts of the newest checkpoint, or of the newest note of what was archived."""
     document = catalog.documents(action).get(LATEST)
     return document.body if document else None
+
+
+def is_covered(catalog: KeyCatalog) -> bool:
+    """Whether nothing was appended since the newest checkpoint but its own entries."""
+    newest = latest(catalog)
+    if newest is None:
+        return False
+    named = {head.writer: head.sequence for head in heads_named(newest)}
+    writers = [chain.head.writer for chain in catalog.chains()]
+    later = (entry for writer in writers for entry in catalog.audit(writer=writer, after=named.get(writer, 0)))
+    return all(_of_checkpoint(entry, str(newest["jws"])) for entry in later)
 
 
 def write_archived(
@@ -125,6 +137,13 @@ def _write(entry: AuditEntry, catalog: KeyCatalog, signer: TrustRootSigner) -> M
     document = Document(entry.action, LATEST, facts, stored.generation + 1 if stored else 1)
     catalog.commit([Put(document)], replace(entry, key_id=signed.key_id, facts=facts))
     return facts
+
+
+def _of_checkpoint(entry: AuditEntry, jws: str) -> bool:
+    """The checkpoint itself, or the record of its signature."""
+    signature = base64url.decode_text(jws.rpartition(".")[2])
+    recorded = [one.get("signature_sha256") for one in entry.facts.get("signatures", ())]
+    return entry.facts.get("jws") == jws or recorded == [hashlib.sha256(signature).hexdigest()]
 
 
 def _anchors(catalog: KeyCatalog) -> list[Head]:

@@ -20,7 +20,7 @@ from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
-ACTOR, REASON = "sealwright", "delegation"
+ACTOR, REASON, STEP = "sealwright", "delegation", "delegation"
 VOUCHER_TYP = "delegated-key+jwt"
 AHEAD = 0.1  # of a lifetime: how long before it is needed the next key is ready
 RESERVED = 2  # published places that are left for the keys of the issuer itself
@@ -49,21 +49,23 @@ class DelegatedKeys:
         self._backend = backend
 
     def tick(self) -> list[str]:
-        """Do what is due. Says what it did, a line for each step; what fails now is tried again the next time."""
+        """Do what is due. Says what it did, a line for each step; what fails now is reported, and tried again."""
         done: list[str] = []
         records = self._journal.catalog.records()
         for child in delegated(records):
-            done += self._tried(child.issuer, partial(self._moved_on, child))
+            done += self._tried(child.issuer, partial(self._moved_on, child), child.key_id)
         for issuer in dict.fromkeys(record.issuer for record in records):
             if self._journal.policies.of(issuer).delegated_lifetime_s > 0:
                 done += self._tried(issuer, partial(self._activated, issuer))
                 done += self._tried(issuer, partial(self._supplied, issuer))
         return done
 
-    def _tried(self, issuer: str, step: Callable[[], list[str]]) -> list[str]:
+    def _tried(self, issuer: str, step: Callable[[], list[str]], key_id: str | None = None) -> list[str]:
         try:
             return step()
         except SealwrightError as error:
+            if error.reason is not Reason.CATALOG_CONFLICT:  # somebody else was faster
+                self._journal.report_failure(STEP, issuer, key_id, error.reason)
             return [f"not now, {issuer}: {error.message}"]
 
     def _supplied(self, issuer: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, UnavailableError
-from sealwright.events import BreakGlassUsed, KeyMoved, Observer, tell
+from sealwright.events import BreakGlassUsed, KeyMoved, Observer, ScheduledStepFailed, tell
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.backend import KeyBackend, PublicHalf
 from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
@@ -69,6 +69,10 @@ class Journal:
 
     def report_break_glass(self, issuer: str, actor: str, reason: str) -> None:
         tell(self._observer, BreakGlassUsed(issuer, actor, reason))
+
+    def report_failure(self, step: str, issuer: str, key_id: str | None, reason: Reason) -> None:
+        """What nobody asked for, and was not done."""
+        tell(self._observer, ScheduledStepFailed(step, issuer, key_id, reason))
 
     def note(
         self, action: str, issuer: str, documents: Sequence[Put | Remove], actor: str, reason: str, **facts: Any

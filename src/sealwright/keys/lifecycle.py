@@ -105,16 +105,21 @@ class KeyLifecycle(Leaving):
     def create(self, issuer: str, *, actor: str, reason: str, algorithm: str | None = None) -> KeyRecord:
         """A pending key of an open issuer, made at its backend and not published."""
         with self._turn(issuer):
-            keys = self._journal.issuer(issuer)
-            if algorithm not in (None, *keys.algorithms):
-                raise RefusedError(Reason.MOVE_ILLEGAL, f"this issuer signs with {' and '.join(keys.algorithms)}")
-            active = keys.lineage(algorithm).active()
+            active = self._lineage_with(issuer, algorithm).active()
             backend = self._policies.of(issuer).backend
             record = self._journal.new(issuer, active.purpose, active.algorithm, backend)
             self._journal.insert([record], actor, reason)
             made = self._journal.made(record).changed()
             self._journal.write("key.created", [Replace(made)], actor, reason)
             return made
+
+    def add_standby(self, issuer: str, *, actor: str, reason: str, algorithm: str | None = None) -> KeyRecord:
+        """The standby that an open issuer lacks, made and published. The guards of ``publish`` refuse before that."""
+        with self._turn(issuer):
+            keys = self._lineage_with(issuer, algorithm)
+            keys.check_no_standby()
+            keys.check_room(self._policies.of(issuer).timings)
+            return self._standbys.make(keys, actor, reason)
 
     def publish(self, key_id: str, *, actor: str, reason: str) -> KeyRecord:
         """pending to standby. Guards: one standby at a time, and a cap on published keys."""
@@ -180,6 +185,13 @@ class KeyLifecycle(Leaving):
     def recover(self, *, actor: str) -> list[str]:
         """Finish what a crash left, at every start. Says what it did, a line for each step."""
         return self._recovery.run(actor)
+
+    def _lineage_with(self, issuer: str, algorithm: str | None) -> LineageKeys:
+        """Raises RefusedError ``move.illegal`` for an algorithm that the issuer does not sign with."""
+        keys = self._journal.issuer(issuer)
+        if algorithm not in (None, *keys.algorithms):
+            raise RefusedError(Reason.MOVE_ILLEGAL, f"this issuer signs with {' and '.join(keys.algorithms)}")
+        return keys.lineage(algorithm)
 
     def _activate(self, standby: KeyRecord, keys: LineageKeys, asked: Asked, approval: str | None) -> Rotation:
         now, timings, reason = self._clock.now(), self._timings(standby), asked.reason

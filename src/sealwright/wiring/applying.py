@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sealwright.clock import Clock
 from sealwright.config.policies import flat, unsafe
 from sealwright.errors import Reason, RefusedError
 from sealwright.keys.applied_policies import CatalogPolicies, policy_put
+from sealwright.keys.approvals import POLICY, Approvals, Asked, Used
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.policy import IssuerPolicy
@@ -56,7 +57,10 @@ class Applying:
         backends: Collection[str],
         clock: Clock,
         open_issuer: Open,
+        *,
+        approvals: Approvals,
     ) -> None:
+        self._approvals = approvals
         self._catalog = catalog
         self._policies = policies
         self._backends = backends
@@ -76,29 +80,48 @@ class Applying:
             [fault for name, policy in wanted.items() for fault in self._refused(name, policy, running, reserved)],
         )
 
-    def apply(self, wanted: Wanted, plan: Plan, *, actor: str, reason: str) -> None:
+    def apply(self, wanted: Wanted, plan: Plan, *, actor: str, reason: str, approvals: Sequence[str] = ()) -> None:
         """One transaction for each policy that changes, each with its audit entry; then new issuers are opened.
 
-        Raises RefusedError ``guard.algorithm`` or ``guard.policy`` before anything is written.
+        Raises RefusedError ``guard.algorithm``, ``guard.policy`` or ``guard.approvals`` before anything is applied.
         """
         if plan.refused:
             raise RefusedError(plan.refused[0][1], "; ".join(f"{name}: {text}" for name, _, text in plan.refused))
+        agreed = self._agreed(wanted, actor, reason, approvals)
         for name, changes in plan.changed.items():
-            self._store(name, wanted[name], changes, actor, reason)
+            self._store(name, wanted[name], changes, (actor, reason), agreed.get(name, Used()))
         for name, policy in plan.to_open.items():
-            self.open(name, policy, actor=actor, reason=reason)
+            self.open(name, policy, actor=actor, reason=reason, used=agreed.get(name, Used()))
 
-    def open(self, issuer: str, policy: IssuerPolicy, *, actor: str, reason: str) -> None:
+    def open(self, issuer: str, policy: IssuerPolicy, *, actor: str, reason: str, used: Used | None = None) -> None:
         """The policy comes first, so that the issuer never lives by another one."""
         changes = {name: (None, value) for name, value in flat(policy).items()}
         if self._policies.applied().get(issuer) != policy:
-            self._store(issuer, policy, changes, actor, reason)
+            self._store(issuer, policy, changes, (actor, reason), used or Used())
         self._open(issuer, actor, reason)
 
-    def _store(self, issuer: str, policy: IssuerPolicy, changes: Changes, actor: str, reason: str) -> None:
-        facts = {"changes": {name: list(pair) for name, pair in changes.items()}}
+    def _agreed(self, wanted: Wanted, actor: str, reason: str, approvals: Sequence[str]) -> dict[str, Used]:
+        """How many must approve is not changed by one person. Requests for all issuers are recorded at once."""
+        agreed: dict[str, Used] = {}
+        refusals: list[RefusedError] = []
+        for name, policy in wanted.items():
+            if (asks := _asks(policy)) != _asks(self._policies.of(name)):
+                asked = Asked(name, POLICY, f"approvals {asks}", actor, reason)
+                try:
+                    agreed[name] = self._approvals.use_one_of(asked, approvals)
+                except RefusedError as refused:
+                    refusals.append(refused)
+        if refusals:
+            raise RefusedError(refusals[0].reason, "; ".join(refused.message for refused in refusals))
+        return agreed
+
+    def _store(self, issuer: str, policy: IssuerPolicy, changes: Changes, why: tuple[str, str], used: Used) -> None:
+        actor, reason = why
+        written = {name: value for name, value in used.written.items() if value}
+        documents = written.pop("documents", ())
+        facts = {"changes": {name: list(pair) for name, pair in changes.items()}, **written}
         entry = AuditEntry(self._clock.now(), actor, "policy.applied", issuer, None, reason, facts)
-        self._catalog.commit([policy_put(self._catalog, issuer, policy)], entry)
+        self._catalog.commit([policy_put(self._catalog, issuer, policy), *documents], entry)
 
     def _changes(self, issuer: str, wanted: IssuerPolicy) -> Changes:
         """The algorithm is not compared with the policy but with the keys: _refused."""
@@ -131,3 +154,8 @@ class Applying:
         alive = [r for r in self._catalog.records() if r.published and r.purpose == "token" and r.activated_at]
         newest = {record.issuer: record.algorithm for record in sorted(alive, key=lambda r: r.activated_at or 0.0)}
         return {name: usual_algorithm(self._catalog, name) or algorithm for name, algorithm in newest.items()}
+
+
+def _asks(policy: IssuerPolicy) -> dict[str, int]:
+    """Numbers of approvals in a fixed order; none is the same as 0."""
+    return {str(action): number for action, number in sorted(policy.approvals.items()) if number}

@@ -32,9 +32,15 @@ def _awskms(uri: BackendUri) -> KeyBackend:
 
 
 def _vault(uri: BackendUri) -> KeyBackend:
-    from sealwright.keys.backends.vault_transit.backend import VaultTransitBackend
+    from sealwright.keys.backends.vault.transit import VaultTransitBackend
 
     return VaultTransitBackend.open(uri)
+
+
+def _vault_kv(uri: BackendUri) -> KeyBackend:
+    from sealwright.keys.backends.vault.key_values import VaultSecrets
+
+    return VaultSecrets.open(uri)
 
 
 def _gcp_kms(uri: BackendUri) -> KeyBackend:
@@ -56,10 +62,12 @@ SCHEMES: Mapping[str, Callable[[BackendUri], KeyBackend]] = MappingProxyType(
         "pkcs11": _pkcs11,
         "awskms": _awskms,
         "vault": _vault,
+        "vaultkv": _vault_kv,
         "gcpkms": _gcp_kms,
         "azurekv": _azure_key_vault,
     }
 )
+SECRET_SCHEMES = frozenset({"vaultkv"})  # of them, what holds HMAC secrets in place of private keys
 LOCAL = "local"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Self
 
 from sealwright.errors import SealwrightError
+from sealwright.events import ScheduledStepFailed, tell
 from sealwright.wiring.signing import SigningSide
 
 EVERY_S = 5.0
@@ -29,17 +30,21 @@ class ReplicaUpkeep:
         return self
 
     def tick(self) -> None:
-        """What fails now is done at a later tick."""
-        with suppress(SealwrightError):
-            self._signing.delegated.tick()
+        """What fails now is reported, and done at a later tick."""
+        self._try("delegation", self._signing.delegated.tick)
         self._ticks += 1
         if self._ticks % FLUSH_EVERY_TICKS == 0:
-            with suppress(SealwrightError):
-                self._signing.presigned.flush(self._signing.catalog)
+            self._try("reuse_counts", lambda: self._signing.presigned.flush(self._signing.catalog))
 
     def close(self) -> None:
         self._stopping.set()
         self._thread.join(CLOSING_S)
+
+    def _try(self, step: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except SealwrightError as error:
+            tell(self._signing.observer, ScheduledStepFailed(step, "", None, error.reason))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sealwright.errors import Reason, RefusedError
 from sealwright.events import OrphansCounted, tell
+from sealwright.keys import audit_statements
 from sealwright.keys.orphans import find_orphans
-from sealwright.keys.scheduler import Chore, Scheduler
-from sealwright.settings import ServiceSettings
+from sealwright.keys.scheduler import ACTOR, REASON, Chore, Scheduler
+from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.signing import SigningSide
 
 ORPHANS_EVERY_S = 86_400.0
@@ -23,7 +25,22 @@ def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Schedule
         every_s=every_s,
     )
     scheduler.chores.append(Chore("orphans", lambda: count_orphans(signing), round(ORPHANS_EVERY_S / every_s)))
+    checkpoint_ticks = max(1, round(settings.audit_checkpoint_every_s / every_s))
+    scheduler.chores.append(Chore("audit_checkpoint", lambda: write_checkpoint(signing), checkpoint_ticks))
     return scheduler
+
+
+def write_checkpoint(signing: SigningSide) -> None:
+    """Sign where all chains stand, unless a checkpoint says so already."""
+    if audit_statements.is_covered(signing.catalog):
+        return
+    signer = signing.signer(INTERNAL_ISSUER, "trust-root")
+    who = {"issuer": INTERNAL_ISSUER, "actor": ACTOR, "reason": REASON}
+    try:
+        audit_statements.write_checkpoint(signing.catalog, signer, clock=signing.clock, **who)
+    except RefusedError as refused:
+        if refused.reason is not Reason.CATALOG_CONFLICT:  # another process has just written one
+            raise
 
 
 def count_orphans(signing: SigningSide) -> None:

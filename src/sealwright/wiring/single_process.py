@@ -62,7 +62,14 @@ class SingleProcess:
             for issuer, url in settings.trusted_issuers.items()
         }
         self._verifier_of = lru_cache(maxsize=256)(self._build_verifier)
-        self.applying = Applying(signing.catalog, policies, signing.backends, self.clock, self._open_new)
+        self.applying = Applying(
+            signing.catalog,
+            policies,
+            signing.backends,
+            self.clock,
+            self._open_new,
+            approvals=signing.lifecycle.approvals,
+        )
         observing.metrics.watch_issuers(self._answerable)
 
     def issuer_url(self, name: str) -> str:

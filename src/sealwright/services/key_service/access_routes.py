@@ -11,10 +11,12 @@ from starlette.responses import Response
 from sealwright.services import http
 from sealwright.services.credentials import APPROVALS_GRANT, CREDENTIALS_ISSUE, KEYS_READ, Caller, Credentials
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.roles import ROLES
 from sealwright.settings import IssuerName
 
 _NO_STORE = {"Cache-Control": "no-store"}
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Role = Literal["operator", "signer", "approver", "auditor", "archivist", "custodian"]
 Subject = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -26,7 +28,7 @@ class CredentialRequest(_Body):
     """Without issuers the credential is for all of them."""
 
     subject: Subject
-    roles: list[Literal["operator", "signer", "approver", "auditor"]] = Field(min_length=1, max_length=4)
+    roles: list[Role] = Field(min_length=1, max_length=len(ROLES))
     issuers: list[IssuerName] = Field(default=[], max_length=100)
     lifetime_s: float | None = Field(default=None, ge=1)
 

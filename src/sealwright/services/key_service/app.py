@@ -161,6 +161,10 @@ def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
     ) -> dict[str, Any]:
         return operations.plan(issuer, for_s=for_s)
 
+    @router.get("/keys/{key_id}/canary")
+    def show_canary(key_id: str) -> Response:
+        return http.json_response(operations.canary(key_id), headers={"Cache-Control": "no-store"})
+
     @router.get("/orphans")
     def list_orphans() -> dict[str, Any]:
         return operations.orphans()

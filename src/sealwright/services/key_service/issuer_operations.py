@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,11 +43,13 @@ class IssuerOperations:
         asked = _parsed(wanted)
         return self._process.plan(asked.issuers, asked.timings, asked.backends)[1].to_dict()
 
-    def apply_policies(self, wanted: Mapping[str, Any], *, reason: str) -> dict[str, Any]:
-        """Make it so; answers with what was changed. RefusedError ``guard.policy`` or ``guard.algorithm``."""
+    def apply_policies(
+        self, wanted: Mapping[str, Any], *, reason: str, approvals: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Make it so; answers with what was changed. Raises as ``Applying.apply``."""
         asked = _parsed(wanted)
         policies, plan = self._process.plan(asked.issuers, asked.timings, asked.backends)
-        self._process.applying.apply(policies, plan, actor=self._actor, reason=reason)
+        self._process.applying.apply(policies, plan, actor=self._actor, reason=reason, approvals=approvals)
         return plan.to_dict()
 
     def rollout(self, issuer: str, step: str, **asked: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys.importing import As
-from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
 from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.audit_operations import AuditOperations
@@ -16,7 +15,7 @@ from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.signing_operations import SigningOperations
-from sealwright.services.key_service.views import rotation_view, view
+from sealwright.services.key_service.views import canary_view, rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
 
@@ -52,6 +51,14 @@ class KeyOperations(IssuerOperations):
             raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer; keys create makes one")
         return {"keys": [view(record) for record in records]}
 
+    def canary(self, key_id: str) -> dict[str, Any]:
+        """The token that a leaked key signed in its emergency. RejectedError ``request.not_found`` without one."""
+        record = self._lifecycle.find(key_id)
+        if record.canary is None:
+            message = "this key has no canary: it did not leak, or its backend did not sign one in time"
+            raise RejectedError(Reason.REQUEST_NOT_FOUND, message)
+        return canary_view(record)
+
     def create(self, issuer: str, *, algorithm: str | None, reason: str) -> dict[str, Any]:
         """Open a new issuer, or give an open one the standby it lacks. Answers with the keys that were made."""
         before = {record.handle for record in self._lifecycle.records(issuer)}
@@ -60,9 +67,8 @@ class KeyOperations(IssuerOperations):
                 raise RejectedError(Reason.REQUEST_MALFORMED, "a new issuer needs an algorithm")
             self._process.open_issuer(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
         else:
-            with self._process.signing.catalog.turn(turn_of(issuer)):  # or the scheduler might publish it in between
-                made = self._lifecycle.create(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
-                self._lifecycle.publish(str(made.key_id), actor=self._actor, reason=reason)
+            made = self._lifecycle.add_standby(issuer, algorithm=algorithm, actor=self._actor, reason=reason)
+            before.discard(made.handle)  # a crash may have left it pending
         return {"keys": [view(r) for r in self._lifecycle.records(issuer) if r.handle not in before]}
 
     def import_key(self, issuer: str, *, state: As, reason: str, **given: Any) -> dict[str, Any]:

@@ -38,7 +38,10 @@ class Share(ForcedStep):
 
 
 class Application(WantedPolicies):
+    """``approvals`` are ids of what other people approved of, one for each issuer whose approvals change."""
+
     reason: Text = "routine"
+    approvals: list[Text] = Field(default=[], max_length=100)
 
 
 def policy_routes(operations: KeyOperations, credentials: Credentials) -> APIRouter:
@@ -64,8 +67,9 @@ def _config_routes(operations: KeyOperations, credentials: Credentials) -> APIRo
 
     @router.post("/config/apply")
     def apply(body: Application, caller: Caller = writer) -> dict[str, Any]:
-        wanted = body.model_dump(exclude_unset=True, exclude={"reason"})
-        return operations.by(caller.subject).apply_policies(wanted, reason=body.reason)
+        wanted = body.model_dump(exclude_unset=True, exclude={"reason", "approvals"})
+        applier = operations.by(caller.subject)
+        return applier.apply_policies(wanted, reason=body.reason, approvals=body.approvals)
 
     return router
 

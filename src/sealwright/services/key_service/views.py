@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from sealwright.keys.emergency import CANARY_LIFETIME_S
 from sealwright.keys.record import KeyRecord, Rotation
 from sealwright.services.key_service.times import written
 
@@ -16,6 +17,12 @@ def view(record: KeyRecord) -> dict[str, Any]:
     shown = {name: value for name, value in asdict(record).items() if value is not None and name not in _HIDDEN}
     times = {name: written(value) for name, value in shown.items() if name.endswith("_at")}
     return {**shown, **times, "key_id": record.key_id}
+
+
+def canary_view(record: KeyRecord) -> dict[str, Any]:
+    """After its end the canary shows nothing: every verifier refuses it."""
+    ends = (record.revoked_at or 0.0) + CANARY_LIFETIME_S
+    return {"issuer": record.issuer, "key_id": record.key_id, "token": record.canary, "expires_at": written(ends)}
 
 
 def rotation_view(rotation: Rotation) -> dict[str, Any]:

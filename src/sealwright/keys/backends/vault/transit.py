@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 from sealwright.errors import BackendError, Reason
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.keys.backend import BackendSignature
-from sealwright.keys.backend_uri import BackendUri, backend_setting
-from sealwright.keys.backends.vault_transit import rows
-from sealwright.keys.backends.vault_transit.connection import Connection, Place
-from sealwright.keys.backends.vault_transit.names import PREFIX, KeyName, first_name_of, is_key_name
+from sealwright.keys.backend_uri import BackendUri
+from sealwright.keys.backends.vault import rows
+from sealwright.keys.backends.vault.connection import Connection
+from sealwright.keys.backends.vault.names import PREFIX, KeyName, first_name_of, is_key_name
+from sealwright.keys.backends.vault.place import place_of
 from sealwright.keys.retrying import Retrying
 
 _PAGE_NAMES = 1000
@@ -46,7 +45,7 @@ class VaultTransitBackend:
 
         Raises ConfigurationError ``settings.backend``.
         """
-        return cls(Connection(_place(uri), retrying or Retrying()))
+        return cls(Connection(place_of(uri, "transit"), retrying or Retrying()))
 
     def generate(self, handle: str, algorithm: str) -> PublicJWK:
         if algorithm not in rows.KEY_TYPES:
@@ -171,34 +170,6 @@ class VaultTransitBackend:
         """Names of transit keys in order. HashiCorp Vault overlooks both parameters and answers with all of them."""
         answer = self._vault.existing("LIST", f"keys?after={after}&limit={limit}")
         return [] if answer is None else rows.names(answer.data)
-
-
-def _place(uri: BackendUri) -> Place:
-    uri.check_options("token-source", "ca", "tls", "namespace", "timeout")
-    mount, tls, ca_file = uri.path.strip("/"), uri.options.get("tls", "on"), uri.options.get("ca")
-    if not uri.host or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", mount):
-        raise backend_setting("vault: names a host and the path of the transit engine: vault://host:8200/transit?…")
-    if tls not in ("on", "off") or (tls == "off" and not uri.on_loopback):
-        raise backend_setting("the option tls is on, or off for this machine only")
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise backend_setting("the file that the option ca names is not there")
-    timeout_s = uri.number("timeout", 5, least=0.1, most=60)
-    return Place(
-        uri.host,
-        uri.port or 8200,
-        mount,
-        tls == "on",
-        lambda: _printable(uri.secret("token-source")),
-        ca_file,
-        uri.options.get("namespace"),
-        timeout_s,
-    )
-
-
-def _printable(token: str) -> str:
-    if not (token.isascii() and token.isprintable()):
-        raise backend_setting("the file that the option token-source names holds no token")
-    return token
 
 
 def _held(key: _Key | None) -> _Key:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from sealwright.keys.backends.vault_transit.rows import KEY_TYPES
+from sealwright.keys.backends.vault.rows import KEY_TYPES
 
 PREFIX = "sealwright-"
 _ALGORITHMS = {name.lower(): name for name in KEY_TYPES}

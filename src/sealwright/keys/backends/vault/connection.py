@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from sealwright.errors import BackendError, ConfigurationError, Reason
+from sealwright.keys.backends.vault.place import Place
 from sealwright.keys.retrying import Retrying
 
 _CONNECT_TIMEOUT_S, _POOL_TIMEOUT_S, _CONNECTIONS, _ANSWER_BYTES_MOST = 2, 5, 32, 4 * 2**20
@@ -26,20 +26,6 @@ _MESSAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the engine is. ``read_token`` may raise ConfigurationError."""
-
-    host: str
-    port: int
-    mount: str
-    tls: bool
-    read_token: Callable[[], str]
-    ca_file: str | None = None
-    namespace: str | None = None
-    timeout_s: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What Vault sends back, all of it empty where it has nothing to say."""
 
@@ -49,7 +35,7 @@ class Answer:
 
 
 class Connection:
-    """Paths are below the mount of the transit engine."""
+    """Paths are below the mount of the engine."""
 
     def __init__(self, place: Place, retrying: Retrying) -> None:
         self._place = place
@@ -156,6 +142,6 @@ def _reason(status: int, answer: Answer) -> Reason:
 
 
 def _failure(reason: Reason, status: int | None, detail: str) -> BackendError:
-    message = "Vault failed, or cannot be reached: check its address, its status and the path of the transit engine"
+    message = "Vault failed, or cannot be reached: check its address, its status and the path of the engine"
     known = status in _MESSAGES and (status != 404 or reason is Reason.BACKEND_KEY_MISSING)
     return BackendError(reason, _MESSAGES[status] if known and status is not None else message, detail=detail)

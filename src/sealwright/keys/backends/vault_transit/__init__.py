@@ -1,1 +1,0 @@
-"""Private keys in the transit engine of OpenBao or HashiCorp Vault."""
