@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import typer
@@ -34,6 +35,7 @@ from sealwright.cli import (
 from sealwright.cli.options import Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
+_HYPHENATED_KID = re.compile("-[A-Za-z0-9_-]{42}")  # a thumbprint (RFC 7638)
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours
 
 app = typer.Typer(
@@ -74,7 +76,7 @@ def main() -> None:
     """Run one verb; every failure ends in one clear line and an exit code, never in a traceback."""
     os.umask(0o077)  # whatever a verb writes is its owner's alone
     try:
-        app()
+        app(kids_last(sys.argv[1:]))
     except SealwrightError as error:
         sys.exit(_report(error.reason, error.message, error.exit_code))
     except BrokenPipeError:
@@ -83,6 +85,19 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 the last fence before a person
         message = f"an unexpected {type(error).__name__}: please report it with the command that you ran"
         sys.exit(_report(Reason.SERVICE_FAULT, message, EXIT_FAULT))
+
+
+def kids_last(arguments: list[str]) -> list[str]:
+    """One kid in 64 begins with a hyphen: it goes behind "--", or it would be taken for an option."""
+    kids = {
+        number
+        for number, text in enumerate(arguments)
+        if _HYPHENATED_KID.fullmatch(text) and "--" not in arguments[:number] and arguments[number - 1] != "--kid"
+    }
+    if not kids:
+        return arguments
+    rest = [text for number, text in enumerate(arguments) if number not in kids and text != "--"]
+    return [*rest, "--", *(arguments[number] for number in sorted(kids))]
 
 
 def _report(reason: Reason, message: str, exit_code: int) -> int:

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
+from sealwright.services import http
 from sealwright.services.credentials import KEYS_WRITE, PAYLOADS_SIGN, SECRETS_REVEAL, Caller, Credentials
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.secret_operations import DEFAULT_ALGORITHM, DEFAULT_BACKEND, payload_of
@@ -68,7 +70,8 @@ def secret_routes(operations: KeyOperations, credentials: Credentials) -> APIRou
     revealer = Depends(credentials.require(SECRETS_REVEAL))
 
     @router.post("/keys/{key_id}/reveal")
-    def reveal(key_id: str, body: Reveal, caller: Caller = revealer) -> dict[str, Any]:
-        return operations.by(caller.subject).secrets.reveal(key_id, reason=body.reason)
+    def reveal(key_id: str, body: Reveal, caller: Caller = revealer) -> Response:
+        revealed = operations.by(caller.subject).secrets.reveal(key_id, reason=body.reason)
+        return http.json_response(revealed, headers={"Cache-Control": "no-store"})
 
     return router
