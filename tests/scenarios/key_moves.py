@@ -17,7 +17,7 @@ WHY = {"reason": "kill test", "force": True}
 LEAKED = {"reason": "kill test"}
 
 
-class ServiceGone(Exception):
+class ServiceGoneError(Exception):
     """The answer did not come: the service was killed."""
 
 
@@ -50,7 +50,7 @@ class KeyMoves:
         def until_killed() -> None:
             try:
                 work(*arguments)
-            except ServiceGone:
+            except ServiceGoneError:
                 pass
             except Exception as error:  # noqa: BLE001 shown by the test
                 self.wrong.append(repr(error))
@@ -117,7 +117,7 @@ class KeyMoves:
         try:
             return self._service.request(method, path, body)
         except (urllib3.exceptions.HTTPError, OSError):
-            raise ServiceGone from None
+            raise ServiceGoneError from None
 
     @contextmanager
     def _under_way(self, kind: str) -> Iterator[None]:
@@ -127,6 +127,6 @@ class KeyMoves:
                 self.reached.set()
         try:
             yield
-        except ServiceGone:
+        except ServiceGoneError:
             self.interrupted[kind] += 1
             raise
