@@ -94,10 +94,11 @@ class KeyCatalog(Protocol):
         """
         ...
 
-    def version(self) -> int:
+    def version(self, *, within_s: float | None = None) -> int:
         """A number that grows with every commit of anybody: an unchanged version means unchanged records.
 
-        What another process committed is seen within a second. UnavailableError when that cannot be known.
+        What another process committed is seen within a second, or within ``within_s`` if that is less.
+        UnavailableError when that cannot be known.
         """
         ...
 

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
 from sealwright.services import http
 from sealwright.services.access_facts import AccessFacts
+from sealwright.services.catalog_news import CatalogNews
 from sealwright.services.credentials import METRICS_READ, CredentialError, Credentials
 from sealwright.services.denials import Denials
 from sealwright.services.jwks_service import app as jwks_pages
@@ -45,9 +46,8 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
         *_OperatorPages(process, credentials, key_app.openapi).routes(),
         Mount("/", key_app),
     ]
-    return Starlette(
-        routes=routes, middleware=[Middleware(http.BodyLimit)], exception_handlers=handlers, lifespan=lifespan
-    )
+    before = [Middleware(http.BodyLimit), Middleware(CatalogNews, catalog=process.signing.catalog)]
+    return Starlette(routes=routes, middleware=before, exception_handlers=handlers, lifespan=lifespan)
 
 
 class _OperatorPages:

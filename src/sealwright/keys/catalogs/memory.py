@@ -58,7 +58,7 @@ class MemoryCatalog:
             self._records[record.handle] = replace(stored, last_signed_at=entry.at)
             self._append(entry)
 
-    def version(self) -> int:
+    def version(self, *, within_s: float | None = None) -> int:  # noqa: ARG002
         return self._version
 
     def confirmed_age_s(self) -> float:

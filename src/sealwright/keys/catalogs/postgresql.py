@@ -30,7 +30,7 @@ class PostgresqlDatabase:
     served.
     """
 
-    version_age_s = 0.25
+    version_age_s = 0.5
 
     def __init__(self, url: URL) -> None:
         self._turns = SharedTurns(self._take_shared)

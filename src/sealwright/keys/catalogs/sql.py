@@ -33,6 +33,7 @@ from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
 
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
+SILENCE_S = 1.0  # a failure that took longer was silence
 
 
 class SqlCatalog:
@@ -45,6 +46,7 @@ class SqlCatalog:
         self._chain = OwnChain(database, writer or database.default_writer)
         self._version_lock = threading.Lock()
         self._version, self._version_at = 0, 0.0
+        self._silent_until = 0.0
         self.check_writable()
         self._read_version()
 
@@ -109,13 +111,11 @@ class SqlCatalog:
             self._note_signing(connection, record.handle, entry.at)
             self._chain.append(connection, entry)
 
-    def version(self) -> int:
+    def version(self, *, within_s: float | None = None) -> int:
         """Read again when it is older than the database allows; threads that come meanwhile wait for that answer."""
         oldest_s = self._database.version_age_s
-        if oldest_s is not None and self.confirmed_age_s() >= oldest_s:
-            with in_time(self._version_lock):
-                if self.confirmed_age_s() >= oldest_s:
-                    self._read_version()
+        if oldest_s is not None:
+            self._follow(oldest_s if within_s is None else min(oldest_s, within_s))
         return self._version
 
     def confirmed_age_s(self) -> float:
@@ -184,6 +184,27 @@ class SqlCatalog:
         if not connection.execute(update(SIGNATURES).where(mine).values(last_signed_at=at)).rowcount:
             row = {"handle": handle, "writer": self.writer, "last_signed_at": at}
             connection.execute(insert(SIGNATURES).values(row))
+
+    def _follow(self, oldest_s: float) -> None:
+        if self.confirmed_age_s() < oldest_s:
+            return
+        asked_at = SYSTEM_CLOCK.monotonic()
+        try:
+            self._check_not_silent()
+            with in_time(self._version_lock):
+                if self.confirmed_age_s() >= oldest_s:
+                    self._check_not_silent()
+                    self._read_version()
+        except UnavailableError:
+            failed_at = SYSTEM_CLOCK.monotonic()
+            if failed_at - asked_at > SILENCE_S:
+                self._silent_until = failed_at + SILENCE_S
+            raise
+
+    def _check_not_silent(self) -> None:
+        """A database that did not answer is left alone for a moment, or else callers would wait for it one by one."""
+        if SYSTEM_CLOCK.monotonic() < self._silent_until:
+            raise unavailable()
 
     def _read_version(self) -> None:
         asked_at = SYSTEM_CLOCK.monotonic()
