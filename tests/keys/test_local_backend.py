@@ -96,3 +96,10 @@ def test_any_other_kek_is_refused_and_never_echoed(text: str) -> None:
     with pytest.raises(sw.ConfigurationError) as caught:
         parse_kek(text)
     assert not text or text not in str(caught.value)
+
+
+def test_what_a_kill_left_of_a_write_goes_with_the_key(folder: Path) -> None:
+    backend = LocalBackend(folder, Sealer.fixed(KEK))
+    sealed(folder).with_name(f".{HANDLE}.sealed.0badf00d").write_bytes(sealed(folder).read_bytes())
+    backend.destroy(HANDLE)
+    assert list(contents(folder)) == ["kek-check"]

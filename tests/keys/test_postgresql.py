@@ -23,6 +23,7 @@ from sealwright.keys.audit import AuditEntry, check_chain
 from sealwright.keys.catalogs.postgresql import _lock_of
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_tables import METADATA
+from sealwright.keys.managed_signer import ManagedSigner
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_a_lost_writer_name_costs_no_entry(url: str, replica: Replica) -> None:
     assert usurper.writer == "here"
     signed = []
     for catalog in (usurper, replica.catalog) * 3:
-        replica.signer._catalog = replica.signer._release._catalog = catalog
+        replica.signer = ManagedSigner(catalog, {"local": replica.backend}, "default")
         signed.append(replica.sign()[1])
     assert (usurper.writer, replica.catalog.writer) == ("here", "here-2")
     entries = [*replica.catalog.audit(action="token.signed")]

@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 COMMAND = str(Path(sys.executable).with_name("sealwright"))
-HTTP = urllib3.PoolManager(retries=False, timeout=20)
+HTTP = urllib3.PoolManager(maxsize=8, retries=False, timeout=20)
 SHORT_TIMINGS = {
     "SEALWRIGHT_TIMINGS__JWKS_MAX_AGE_S": "0",
     "SEALWRIGHT_TIMINGS__WORST_CONSUMER_CACHE_S": "0",

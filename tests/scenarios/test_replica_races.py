@@ -64,7 +64,7 @@ def check_signatures(here: Replica, signed: list[object]) -> None:
     for writer in here.catalog.writers():
         assert check_chain(here.catalog.audit(writer=writer)) > 0
     entries = here.catalog.audit(action="token.signed")
-    written = [str(one["signing_input_sha256"]) for entry in entries for one in entry.facts["signatures"]]
+    written = [one["signing_input_sha256"] for entry in entries for one in entry.facts["signatures"]]
     assert Counter(written) == Counter(digest for _, digest in signed)  # type: ignore[misc]
 
 

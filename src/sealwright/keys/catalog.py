@@ -97,7 +97,8 @@ class KeyCatalog(Protocol):
     def version(self) -> int:
         """A number that grows with every commit of anybody: an unchanged version means unchanged records.
 
-        What another process committed is seen within a second. UnavailableError when that cannot be known.
+        What another process committed is seen within a second. UnavailableError when that cannot be known. Never does
+        I/O of its own, so that an event loop may ask.
         """
         ...
 

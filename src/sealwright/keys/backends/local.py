@@ -67,8 +67,11 @@ class LocalBackend:
 
     def destroy(self, handle: str) -> None:
         self._open.pop(handle, None)
+        path = self._path(handle)
         with _translated("destroy"):
-            self._path(handle).unlink(missing_ok=True)
+            for part in self._folder.glob(f".{path.name}.*"):  # what a kill left of a write is the key as well
+                part.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             _sync_folder(self._folder)
 
     def handles(self) -> Iterable[str]:

@@ -32,6 +32,7 @@ from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
 
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
+SILENCE_S = 1.0  # a failure that took longer was silence
 
 
 class SqlCatalog:

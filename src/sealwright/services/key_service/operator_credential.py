@@ -48,7 +48,7 @@ class OperatorCredential:
         due = asyncio.get_running_loop().time() + self._half_life_s
         while True:
             await asyncio.sleep(min(LOOK_EVERY_S, self._half_life_s))
-            if asyncio.get_running_loop().time() < due and self._signed_by_active_key():
+            if asyncio.get_running_loop().time() < due and await run_in_threadpool(self._signed_by_active_key):
                 continue
             # A store that is down comes back: the old credential is good for another half life.
             with suppress(SealwrightError):
