@@ -113,6 +113,12 @@ class ScheduledStepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class BackendChecked:
+    backend: str
+    reason: Reason | None  # why it cannot sign; None when it can
+
+
+@dataclass(frozen=True, slots=True)
 class OrphansCounted:
     backend: str
     unknown: int  # keys that no record knows
@@ -131,6 +137,7 @@ Event = (
     | SchedulerTicked
     | ScheduledStepFailed
     | OrphansCounted
+    | BackendChecked
 )
 
 

@@ -51,6 +51,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("post", "/v1/issuers/{issuer}/rollout/abort"): ("keys:write", {"reason": "test"}),
     ("get", "/v1/plan"): ("keys:read", None),
     ("get", "/v1/orphans"): ("keys:read", None),
+    ("get", "/v1/backends"): ("keys:read", None),
     ("post", "/v1/kek/rotate"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/secrets/{issuer}"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/secrets/{issuer}/rotate"): ("keys:write", {"reason": "test"}),

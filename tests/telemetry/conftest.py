@@ -13,6 +13,7 @@ from sealwright.clock import ManualClock
 from sealwright.errors import Reason
 from sealwright.events import (
     BackendCalled,
+    BackendChecked,
     BreakGlassUsed,
     CertificateLoaded,
     Event,
@@ -144,7 +145,7 @@ class Happened:
         broken = BreakGlassUsed("default", "operator", "key on a public page")
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
-        scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited()]
+        scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
         return [*happened, broken, certificate, *scheduler]
 
 

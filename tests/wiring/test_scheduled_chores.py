@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason, RefusedError, UnavailableError
-from sealwright.events import Event, ScheduledStepFailed
+from sealwright.events import BackendChecked, Event, ScheduledStepFailed
 from sealwright.keys import audit_statements
 from sealwright.keys.audit_statements import CHECKPOINT
 from sealwright.keys.backends.memory import MemoryBackend
@@ -126,5 +127,12 @@ def test_what_a_replica_could_not_do_for_itself_is_reported(replica: Replica, mo
     monkeypatch.setattr(replica.signing.presigned, "flush", refuse, raising=False)
     for _ in range(FLUSH_EVERY_TICKS):
         replica.upkeep.tick()
-    expected = [("delegation", "guard.no_active_key")] * FLUSH_EVERY_TICKS
-    assert replica.seen.failed() == [*expected, ("reuse_counts", "guard.no_active_key")]
+    steps = [step for step, reason in replica.seen.failed() if reason == "guard.no_active_key"]
+    assert Counter(steps) == {"delegation": FLUSH_EVERY_TICKS, "backend_health": 1, "reuse_counts": 1}
+
+
+def test_a_replica_tries_its_backends_at_its_start_and_once_a_minute(replica: Replica) -> None:
+    for _ in range(FLUSH_EVERY_TICKS + 1):
+        replica.upkeep.tick()
+    checked = [event for event in replica.seen.events if isinstance(event, BackendChecked)]
+    assert checked == [BackendChecked("local", None)] * 2

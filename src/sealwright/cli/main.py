@@ -17,6 +17,7 @@ from sealwright import __version__
 from sealwright.cli import (
     approvals,
     audit,
+    backends,
     backup,
     config,
     credentials,
@@ -51,6 +52,7 @@ app.command()(inspect.inspect)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(issuers.issuers)
+app.command()(backends.backends)
 app.add_typer(keys.app, name="keys")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(config.app, name="config")

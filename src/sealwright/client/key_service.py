@@ -92,6 +92,9 @@ class KeyServiceClient:
         named = f"&issuer={quote(issuer, safe='')}" if issuer else ""
         return self._call("GET", f"/v1/plan?for_s={for_s}{named}")
 
+    def backends(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/backends")
+
     def orphans(self) -> dict[str, Any]:
         return self._call("GET", "/v1/orphans")
 

@@ -49,6 +49,7 @@ class Instruments:
         self.backend_calls = self._histogram(
             "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
         )
+        self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
         self._add_scheduler()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})

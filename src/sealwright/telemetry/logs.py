@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import (
     BackendCalled,
+    BackendChecked,
     BreakGlassUsed,
     CertificateLoaded,
     Event,
@@ -150,6 +151,11 @@ def _orphans_counted(event: OrphansCounted) -> dict[str, Any]:
     return facts | {"unknown": event.unknown, "missing": event.missing}
 
 
+def _backend_checked(event: BackendChecked) -> dict[str, Any]:
+    facts = {"level": "error", "event": "backend.cannot_sign", "backend": shown(event.backend)}
+    return facts | {"reason": event.reason}
+
+
 _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenDecided: _decided,
     TokenSigned: _signed,
@@ -162,6 +168,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     SchedulerTicked: _ticked,
     ScheduledStepFailed: _step_failed,
     OrphansCounted: _orphans_counted,
+    BackendChecked: _backend_checked,
 }
 
 
@@ -169,7 +176,7 @@ def _is_said_elsewhere(event: Event) -> bool:
     """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks."""
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
-    return isinstance(event, BackendCalled | SigningWaited) and event.reason is None
+    return isinstance(event, BackendCalled | BackendChecked | SigningWaited) and event.reason is None
 
 
 def _level(event: TokenSigned | CertificateLoaded | BackendCalled) -> str:

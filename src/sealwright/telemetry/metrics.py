@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import (
     BackendCalled,
+    BackendChecked,
     BreakGlassUsed,
     Event,
     KeyMoved,
@@ -83,6 +84,7 @@ class Metrics:
             SchedulerTicked: self._ticked,
             ScheduledStepFailed: self._step_failed,
             OrphansCounted: self._orphans_counted,
+            BackendChecked: self._backend_checked,
         }
 
     def observe(self, event: Event) -> None:
@@ -160,3 +162,6 @@ class Metrics:
         backend = self._backends[event.backend]
         self._instruments.orphans[backend, "unknown"].set(event.unknown)
         self._instruments.orphans[backend, "missing"].set(event.missing)
+
+    def _backend_checked(self, event: BackendChecked) -> None:
+        self._instruments.backends_up[self._backends[event.backend],].set(event.reason is None)

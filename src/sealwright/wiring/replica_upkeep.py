@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Self
 
 from sealwright.errors import SealwrightError
-from sealwright.events import ScheduledStepFailed, tell
+from sealwright.events import BackendChecked, ScheduledStepFailed, tell
+from sealwright.keys.health import check_health
 from sealwright.wiring.signing import SigningSide
 
 EVERY_S = 5.0
-FLUSH_EVERY_TICKS = 12
+FLUSH_EVERY_TICKS = CHECK_EVERY_TICKS = 12
 CLOSING_S = 10.0
 
 
 class ReplicaUpkeep:
-    """Moves this replica's delegated keys on, and writes how often it handed tokens out again."""
+    """Moves this replica's delegated keys on, tries its backends, and writes how often it handed tokens out again."""
 
     def __init__(self, signing: SigningSide, *, every_s: float = EVERY_S) -> None:
         self._signing = signing
@@ -33,12 +34,18 @@ class ReplicaUpkeep:
         """What fails now is reported, and done at a later tick."""
         self._try("delegation", self._signing.delegated.tick)
         self._ticks += 1
+        if self._ticks % CHECK_EVERY_TICKS == 1:
+            self._try("backend_health", self._check_backends)
         if self._ticks % FLUSH_EVERY_TICKS == 0:
             self._try("reuse_counts", lambda: self._signing.presigned.flush(self._signing.catalog))
 
     def close(self) -> None:
         self._stopping.set()
         self._thread.join(CLOSING_S)
+
+    def _check_backends(self) -> None:
+        for found in check_health(self._signing.catalog.records(), self._signing.backends):
+            tell(self._signing.observer, BackendChecked(found.backend, found.reason))
 
     def _try(self, step: str, call: Callable[[], object]) -> None:
         try:

@@ -165,6 +165,10 @@ def _plan_routes(operations: KeyOperations, credentials: Credentials) -> APIRout
     def show_canary(key_id: str) -> Response:
         return http.json_response(operations.canary(key_id), headers={"Cache-Control": "no-store"})
 
+    @router.get("/backends")
+    def check_backends() -> dict[str, Any]:
+        return operations.backends()
+
     @router.get("/orphans")
     def list_orphans() -> dict[str, Any]:
         return operations.orphans()

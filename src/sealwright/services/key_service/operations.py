@@ -12,7 +12,7 @@ from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.audit_operations import AuditOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
-from sealwright.services.key_service.planning import orphans_of, plan_of
+from sealwright.services.key_service.planning import health_of, orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.signing_operations import SigningOperations
 from sealwright.services.key_service.views import canary_view, rotation_view, view
@@ -108,6 +108,10 @@ class KeyOperations(IssuerOperations):
     def plan(self, issuer: str | None = None, *, for_s: float) -> dict[str, Any]:
         """What is going to happen in so many seconds, and what is blocked."""
         return plan_of(self._process.signing, issuer, for_s)
+
+    def backends(self) -> dict[str, Any]:
+        """Whether each key backend signs."""
+        return health_of(self._process.signing)
 
     def orphans(self) -> dict[str, Any]:
         return orphans_of(self._process.signing)

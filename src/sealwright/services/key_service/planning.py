@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sealwright.errors import Reason, RefusedError
+from sealwright.keys.health import check_health
 from sealwright.keys.orphans import BackendOrphans, find_orphans
 from sealwright.keys.rotation import PlannedMove, plan
 from sealwright.services.key_service.times import written
@@ -26,6 +28,12 @@ def plan_of(signing: SigningSide, issuer: str | None, for_s: float) -> dict[str,
 def orphans_of(signing: SigningSide) -> dict[str, Any]:
     """Of every backend: keys that no record knows, and records whose key is gone."""
     return {"backends": [_orphans(found) for found in find_orphans(signing.catalog, signing.backends)]}
+
+
+def health_of(signing: SigningSide) -> dict[str, Any]:
+    """Whether each backend signs, tried now with an active key."""
+    found = check_health(signing.catalog.records(), signing.backends)
+    return {"backends": [asdict(one) for one in found]}
 
 
 def _planned(one: PlannedMove, now: float) -> dict[str, Any]:
