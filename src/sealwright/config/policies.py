@@ -23,6 +23,7 @@ def policy_of(table: IssuerTable, defaults: Mapping[str, Any]) -> IssuerPolicy:
         timings=timings,
         approvals=dict(table.approvals),
         delegated_lifetime_s=table.delegated_lifetime,
+        delegated_x5c=table.delegated_x5c,
         owner=table.owner,
         pager=table.pager,
         runbook=table.runbook,

@@ -94,6 +94,9 @@ class IssuerTable(_Table):
     delegated_lifetime: Duration = Field(
         default=0, description="How long each software key signs that its key vouches for; 0: none."
     )
+    delegated_x5c: bool = Field(
+        default=False, description="Give each of these keys a certificate of the key that vouches for it (x5c)."
+    )
     jwks_max_age: Duration | None = None
     worst_consumer_cache: Duration | None = None
     longest_token: TokenDuration | None = None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from sealwright.errors import Reason, RefusedError, SealwrightError
 from sealwright.jose import strict_json
 from sealwright.keys import guards
 from sealwright.keys.backend import KeyBackend
-from sealwright.keys.catalog import Replace
+from sealwright.keys.catalog import Document, Put, Replace
 from sealwright.keys.delegates import delegated, is_held
 from sealwright.keys.journal import Journal
 from sealwright.keys.managed_signer import ManagedSigner
@@ -19,11 +22,15 @@ from sealwright.keys.record import KeyRecord
 from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
+from sealwright.keys.vouching_certificates import ALGORITHMS, Authority, x5c
 
 ACTOR, REASON, STEP = "sealwright", "delegation", "delegation"
 VOUCHER_TYP = "delegated-key+jwt"
 AHEAD = 0.1  # of a lifetime: how long before it is needed the next key is ready
 RESERVED = 2  # published places that are left for the keys of the issuer itself
+CERTIFICATE = "certificate"  # of a key that vouches, by its handle
+CERTIFICATE_S = 400 * 86_400.0  # longer than a key signs
+CLOCKS_S = 300.0  # how far back a certificate begins, for clocks that are behind
 _COMING = (KeyState.PENDING, KeyState.STANDBY, KeyState.ACTIVE)
 
 
@@ -96,7 +103,7 @@ class DelegatedKeys:
         public = self._vouched(made, parent, now, expires_at + policy.timings.verify_tail_s)
         facts = {"public": public, "expires_at": expires_at, "published_at": self._journal.clock.now()}
         published = made.moved(KeyState.STANDBY, **facts)
-        self._write("key.published", published, parent)
+        self._write("key.published", published, parent, certificate=_certificate_digest(public))
         return published
 
     def _vouched(self, child: KeyRecord, parent: KeyRecord, now: float, ends: float) -> Mapping[str, object]:
@@ -109,7 +116,33 @@ class DelegatedKeys:
             raise RefusedError(
                 Reason.CATALOG_CONFLICT, "the key was rotated while it vouched: the next tick tries again"
             )
-        return {**(child.public or {}), "vouched_by": parent.key_id, "voucher": voucher.token}
+        return {
+            **(child.public or {}),
+            **self._certified(child, parent, now, ends),
+            "vouched_by": parent.key_id,
+            "voucher": voucher.token,
+        }
+
+    def _certified(self, child: KeyRecord, parent: KeyRecord, now: float, ends: float) -> Mapping[str, object]:
+        """The certificates of both, where the policy asks for them and the algorithm has any."""
+        if not self._journal.policies.of(child.issuer).delegated_x5c or parent.algorithm not in ALGORITHMS:
+            return {}
+        backend = self._journal.backend(parent.backend)
+        sign = lambda data: backend.sign(parent.handle, data).value  # noqa: E731
+        authority = Authority(self._issuer_url(child.issuer), parent.public_key(), sign)
+        own = self._own_certificate(parent, authority, now)
+        return {"x5c": x5c(authority.certify(child.public_key(), now - CLOCKS_S, ends), own)}
+
+    def _own_certificate(self, parent: KeyRecord, authority: Authority, now: float) -> bytes:
+        """Made once for each key, so that it can be pinned."""
+        kept = self._journal.catalog.documents(CERTIFICATE).get(parent.handle)
+        if kept is not None:
+            return base64.b64decode(str(kept.body["der"]))
+        der = authority.own_certificate(now - CLOCKS_S, now + CERTIFICATE_S)
+        document = Document(CERTIFICATE, parent.handle, {"der": x5c(der)[0]})
+        digest = {"certificate_sha256": hashlib.sha256(der).hexdigest()}
+        self._journal.note("key.certified", parent.issuer, [Put(document)], ACTOR, REASON, **digest)
+        return der
 
     def _activated(self, issuer: str) -> list[str]:
         """standby to active once every verifier can know it; the one before steps down in the same transaction."""
@@ -143,10 +176,19 @@ class DelegatedKeys:
             return []
         return [f"moved {child.key_id} on from {state}"]
 
-    def _write(self, action: str, child: KeyRecord, parent: KeyRecord | None = None, *others: KeyRecord) -> None:
+    def _write(
+        self,
+        action: str,
+        child: KeyRecord,
+        parent: KeyRecord | None = None,
+        *others: KeyRecord,
+        certificate: str = "",
+    ) -> None:
         """In one transaction with the parent as it was looked at: an emergency in between stops what it has spoiled."""
         changes = [*others, child] if parent is None else [*others, child, parent.changed()]
-        self._journal.write(action, [Replace(record) for record in changes], ACTOR, REASON)
+        self._journal.write(
+            action, [Replace(record) for record in changes], ACTOR, REASON, certificate_sha256=certificate
+        )
 
     def _parent(self, issuer: str) -> KeyRecord:
         return self._signer(issuer).key(delegate=False).record
@@ -162,6 +204,11 @@ class DelegatedKeys:
 
     def _timings(self, child: KeyRecord) -> KeyTimings:
         return self._journal.policies.of(child.issuer).timings
+
+
+def _certificate_digest(public: Mapping[str, Any]) -> str:
+    """For the audit: the certificate is a signature of the key that vouches, too."""
+    return hashlib.sha256(base64.b64decode(public["x5c"][0])).hexdigest() if "x5c" in public else ""
 
 
 def _last_use(child: KeyRecord) -> float:

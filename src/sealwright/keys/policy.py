@@ -22,6 +22,7 @@ class IssuerPolicy:
     backend: str = "local"
     timings: KeyTimings = field(default_factory=KeyTimings)
     approvals: Mapping[Approved, int] = field(default_factory=dict)
+    delegated_x5c: bool = False  # whether such a key also has a certificate of the key that vouches for it
     delegated_lifetime_s: float = 0.0  # how long each short-lived software key signs that the key vouches for; 0: none
     owner: str = ""
     pager: str = ""
