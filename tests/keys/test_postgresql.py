@@ -235,8 +235,7 @@ def _signs(replica: Replica) -> bool:
 
 def test_a_server_that_hangs_is_given_up_on(own_cluster: Cluster, tmp_path: Path) -> None:
     replica = opened(Replica(own_cluster.new_database(), str(tmp_path), "here"))
-    for pid in (own_cluster.pid, *_backends(own_cluster.pid)):
-        os.kill(pid, signal.SIGSTOP)
+    _signal_all(own_cluster.pid, signal.SIGSTOP)
     began = time.monotonic()
     threads = [threading.Thread(target=unavailable, args=(replica.sign,)) for _ in range(5)]
     for thread in threads:
@@ -244,14 +243,16 @@ def test_a_server_that_hangs_is_given_up_on(own_cluster: Cluster, tmp_path: Path
     for thread in threads:
         thread.join(120)
     assert time.monotonic() - began < 60  # far from for ever
-    for pid in (own_cluster.pid, *_backends(own_cluster.pid)):
-        os.kill(pid, signal.SIGCONT)
+    _signal_all(own_cluster.pid, signal.SIGCONT)
     eventually(lambda: _signs(replica), "signing does not come back")
     replica.catalog.close()
 
 
-def _backends(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+def _signal_all(server: int, number: signal.Signals) -> None:
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    for pid in (server, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):  # a backend may end between the listing and the signal
+            os.kill(pid, number)
 
 
 def test_a_server_that_is_down_at_the_start_is_no_wrong_setting_and_its_password_stays_out_of_sight() -> None:
