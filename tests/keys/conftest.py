@@ -1,7 +1,8 @@
-"""One opened world for each test that asks for it."""
+"""One opened world, and a handle that no other test uses, for each test that asks for it."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,11 @@ import sealwright as sw
 @pytest.fixture
 def world() -> World:
     return World().opened()
+
+
+@pytest.fixture
+def handle() -> str:
+    return secrets.token_hex(16)
 
 
 @pytest.fixture

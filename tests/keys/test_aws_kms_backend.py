@@ -8,13 +8,14 @@ import secrets
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import ministack
 import pytest
+from backend_failing import failing
 from between import Answer, Between
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -56,18 +57,6 @@ def kms() -> Iterator[Any]:
     client = boto3.client("kms", endpoint_url=ministack.shared().url, region_name=ministack.REGION)
     yield client
     client.close()
-
-
-@pytest.fixture
-def handle() -> str:
-    return secrets.token_hex(16)
-
-
-def failing(reason: str, call: Callable[[], Any]) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call()
-    assert caught.value.reason == reason
-    return caught.value
 
 
 def tagged_key(kms: Any, handle: str, algorithm: str = "ES256", spec: str = "ECC_NIST_P256") -> str:

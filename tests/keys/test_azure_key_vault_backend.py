@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
+from backend_failing import failing
 from fake_azure_key_vault import FakeAzureKeyVault
 
 import sealwright as sw
@@ -51,13 +52,6 @@ def opened(azure: FakeAzureKeyVault, tmp_path: Path) -> Iterator[Callable[..., A
 @pytest.fixture
 def backend(opened: Callable[..., AzureKeyVaultBackend]) -> AzureKeyVaultBackend:
     return opened()
-
-
-def fails(reason: str, call: Callable[..., Any], *arguments: Any) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call(*arguments)
-    assert caught.value.reason == reason
-    return caught.value
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -102,8 +96,8 @@ def test_an_rsa_key_keeps_the_algorithm_it_was_made_for(opened: Any) -> None:
 
 def test_what_a_vault_lacks_is_refused_before_anything_is_made(azure: FakeAzureKeyVault, backend: Any) -> None:
     assert "Ed25519" not in backend.algorithms
-    fails("backend.unsupported", backend.generate, HANDLE_1, "Ed25519")
-    fails("backend.unsupported", backend.import_private, HANDLE_1, PrivateJWK.generate("ES256"))
+    failing("backend.unsupported", backend.generate, HANDLE_1, "Ed25519")
+    failing("backend.unsupported", backend.import_private, HANDLE_1, PrivateJWK.generate("ES256"))
     assert not azure.keys
 
 
@@ -148,7 +142,7 @@ def test_a_later_version_changes_nothing_for_anybody(azure: FakeAzureKeyVault, o
     assert public.verify(opened().sign(HANDLE_1, b"data").value, b"data")
     opened().disable(HANDLE_1)
     assert [version["enabled"] for version in azure.keys[KEY_1]] == [False, True, True, True, True]
-    fails("backend.key_disabled", here.sign, HANDLE_1, b"data")
+    failing("backend.key_disabled", here.sign, HANDLE_1, b"data")
 
 
 @pytest.mark.parametrize("alg", ["ES256", "PS256"])
@@ -158,7 +152,7 @@ def test_a_key_that_never_got_its_tags_gets_them_when_it_is_made_again(
     public = opened().generate(HANDLE_1, alg)
     azure.keys[KEY_1][0]["tags"] = {}
     if alg == "PS256":
-        fails("backend.failed", opened().find, HANDLE_1)
+        failing("backend.failed", opened().find, HANDLE_1)
         assert opened().generate(HANDLE_1, alg) == public
         assert azure.keys[KEY_1][0]["tags"] == {HANDLE: HANDLE_1, ALGORITHM: "PS256"}
     assert opened().find(HANDLE_1) == public
@@ -168,7 +162,7 @@ def test_a_key_that_never_got_its_tags_gets_them_when_it_is_made_again(
 
 def test_a_creator_whose_answer_was_lost_finds_its_key_again(azure: FakeAzureKeyVault, opened: Any) -> None:
     azure.fail("get", 403, "Forbidden")  # made, and then nothing more is answered
-    fails("backend.failed", opened().generate, HANDLE_1, "ES256")
+    failing("backend.failed", opened().generate, HANDLE_1, "ES256")
     assert opened().generate(HANDLE_1, "ES256") == opened().find(HANDLE_1)
     assert azure.calls["create"] == 1
 
@@ -200,7 +194,7 @@ def test_a_call_that_keeps_failing_says_why_and_nothing_of_the_vendors_text(  # 
 ) -> None:
     backend.generate(HANDLE_1, "ES256")
     azure.fail("sign", status, code, times=100)
-    error = fails(reason, backend.sign, HANDLE_1, b"data")
+    error = failing(reason, backend.sign, HANDLE_1, b"data")
     assert azure.calls["sign"] == calls
     assert code in error.detail
     assert "secret-of-the-vendor" in str(error.__cause__)
@@ -213,12 +207,12 @@ def test_an_outage_is_a_backend_failure(azure: FakeAzureKeyVault, opened: Any) -
     backend.generate(HANDLE_1, "ES256")
     azure.close()
     backend.close()
-    fails("backend.failed", backend.sign, HANDLE_1, b"data")
+    failing("backend.failed", backend.sign, HANDLE_1, b"data")
 
 
 def test_a_server_of_another_authority_is_not_spoken_to(azure: FakeAzureKeyVault) -> None:
     backend = AzureKeyVaultBackend(Vault(azure.url, None, FixedToken(azure.token)), retrying=QUICK)
-    fails("backend.failed", backend.find, HANDLE_1)
+    failing("backend.failed", backend.find, HANDLE_1)
     assert not azure.calls
     assert not azure.challenges
     backend.close()
@@ -227,7 +221,7 @@ def test_a_server_of_another_authority_is_not_spoken_to(azure: FakeAzureKeyVault
 def test_a_credential_that_is_refused_is_a_backend_failure(azure: FakeAzureKeyVault, tmp_path: Path) -> None:
     vault = Vault(azure.url, str(tmp_path / "ca.pem"), FixedToken("expired"))
     with contextlib.closing(AzureKeyVaultBackend(vault, retrying=QUICK)) as backend:
-        error = fails("backend.failed", backend.find, HANDLE_1)
+        error = failing("backend.failed", backend.find, HANDLE_1)
     assert isinstance(error.__cause__, ClientAuthenticationError)
     assert "credential" in error.message
     assert "expired" not in repr(vault)
@@ -237,7 +231,7 @@ def test_a_vault_that_asks_for_a_token_of_others_gets_none(azure: FakeAzureKeyVa
     with contextlib.closing(
         AzureKeyVaultBackend(Vault(azure.url, str(tmp_path / "ca.pem")), retrying=QUICK)
     ) as backend:
-        error = fails("backend.failed", backend.find, HANDLE_1)
+        error = failing("backend.failed", backend.find, HANDLE_1)
     assert "challenge resource" in str(error.__cause__)
     assert (azure.challenges, sum(azure.calls.values())) == (1, 0)
 
@@ -249,8 +243,8 @@ def test_a_key_that_another_process_switched_off_says_so(azure: FakeAzureKeyVaul
     public = here.generate(HANDLE_1, "ES256")
     elsewhere.disable(HANDLE_1)
     elsewhere.disable(HANDLE_1)
-    fails("backend.key_disabled", here.sign, HANDLE_1, b"data")
-    fails("backend.key_disabled", opened().sign, HANDLE_1, b"data")
+    failing("backend.key_disabled", here.sign, HANDLE_1, b"data")
+    failing("backend.key_disabled", opened().sign, HANDLE_1, b"data")
     opened().enable(HANDLE_1)
     assert opened().find(HANDLE_1) == public
     assert public.verify(here.sign(HANDLE_1, b"data").value, b"data")
@@ -260,8 +254,8 @@ def test_a_key_that_another_process_destroyed_is_missing_and_stays_so(azure: Fak
     here, elsewhere = opened(), opened()
     here.generate(HANDLE_1, "ES256")
     elsewhere.destroy(HANDLE_1)
-    fails("backend.key_missing", here.sign, HANDLE_1, b"data")
-    fails("backend.key_missing", here.generate, HANDLE_1, "ES256")
+    failing("backend.key_missing", here.sign, HANDLE_1, b"data")
+    failing("backend.key_missing", here.generate, HANDLE_1, "ES256")
     here.enable(HANDLE_1)
     here.destroy(HANDLE_1)
     assert here.find(HANDLE_1) is None
@@ -292,9 +286,9 @@ def test_what_does_not_fit_is_not_adopted(azure: FakeAzureKeyVault, backend: Any
     backend.generate(HANDLE_2, "ES256")
     old = f"{azure.url}/keys/theirs/{azure.keys['theirs'][0]['version']}"
     for reference in (old, f"sealwright-{HANDLE_2}", "https://other.vault.azure.net/keys/theirs", "no/key"):
-        fails("backend.unsupported", backend.adopt, HANDLE_1, reference, "ES256")
-    fails("backend.unsupported", backend.adopt, HANDLE_1, "theirs", "ES384")
-    fails("backend.key_missing", backend.adopt, HANDLE_1, "nobodys", "ES256")
+        failing("backend.unsupported", backend.adopt, HANDLE_1, reference, "ES256")
+    failing("backend.unsupported", backend.adopt, HANDLE_1, "theirs", "ES384")
+    failing("backend.key_missing", backend.adopt, HANDLE_1, "nobodys", "ES256")
     assert backend.find(HANDLE_1) is None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from backend_failing import failing
 from fake_gcp_kms import RING, FakeGcpKms, State
 from google.auth.exceptions import DefaultCredentialsError
 
@@ -52,13 +53,6 @@ def backend(opened: Callable[..., GcpKmsBackend]) -> GcpKmsBackend:
     return opened()
 
 
-def fails(reason: str, call: Callable[..., Any], *arguments: Any) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call(*arguments)
-    assert caught.value.reason == reason
-    return caught.value
-
-
 def test_a_signature_is_one_call_once_the_key_is_known(google: FakeGcpKms, opened: Any) -> None:
     opened().generate(HANDLE_1, "ES256")
     backend = opened()
@@ -80,8 +74,8 @@ def test_an_hsm_has_secp256k1_too_and_large_rsa_keys_are_made_where_asked_for(go
 
 def test_an_algorithm_that_the_ring_lacks_is_refused_before_anything_is_made(google: FakeGcpKms, backend: Any) -> None:
     assert "ES256K" not in backend.algorithms
-    fails("backend.unsupported", backend.generate, HANDLE_1, "ES256K")
-    fails("backend.unsupported", backend.import_private, HANDLE_1, PrivateJWK.generate("ES256"))
+    failing("backend.unsupported", backend.generate, HANDLE_1, "ES256K")
+    failing("backend.unsupported", backend.import_private, HANDLE_1, PrivateJWK.generate("ES256"))
     assert not google.keys
 
 
@@ -90,13 +84,13 @@ def test_a_key_that_takes_its_time_is_waited_for_but_not_for_ever(google: FakeGc
     public = opened().generate(HANDLE_1, "ES256")
     assert public.algorithm.name == "ES256"
     google.reads_until_generated = 1000
-    error = fails("backend.failed", opened().generate, HANDLE_2, "ES256")
+    error = failing("backend.failed", opened().generate, HANDLE_2, "ES256")
     assert "repeat" in error.message
 
 
 def test_a_creator_that_died_before_it_was_told_finds_its_key_again(google: FakeGcpKms, opened: Any) -> None:
     google.reads_until_generated = 1000
-    fails("backend.failed", opened().generate, HANDLE_1, "ES256")
+    failing("backend.failed", opened().generate, HANDLE_1, "ES256")
     google.versions[f"{KEY_1}/cryptoKeyVersions/1"].state = State.ENABLED
     google.keys[KEY_1].labels = {}
     public = opened().generate(HANDLE_1, "ES256")
@@ -141,7 +135,7 @@ def test_a_call_that_keeps_failing_says_why_and_nothing_of_the_vendors_text(
 ) -> None:
     backend.generate(HANDLE_1, "ES256")
     google.fail("AsymmetricSign", code, times=100)
-    error = fails(reason, backend.sign, HANDLE_1, b"data")
+    error = failing(reason, backend.sign, HANDLE_1, b"data")
     assert google.calls["AsymmetricSign"] == calls
     assert error.__cause__ is not None
     assert "secret-of-the-vendor" in str(error.__cause__)
@@ -152,17 +146,17 @@ def test_an_outage_is_a_backend_failure_and_ends_with_it(google: FakeGcpKms, ope
     backend = opened()
     public = backend.generate(HANDLE_1, "ES256")
     google.fail("AsymmetricSign", Code.UNAVAILABLE, times=4)
-    fails("backend.failed", backend.sign, HANDLE_1, b"data")
+    failing("backend.failed", backend.sign, HANDLE_1, b"data")
     assert public.verify(backend.sign(HANDLE_1, b"data").value, b"data")
     google.close()
-    fails("backend.failed", backend.sign, HANDLE_1, b"data")
+    failing("backend.failed", backend.sign, HANDLE_1, b"data")
 
 
 def test_a_missing_credential_is_a_backend_failure() -> None:
     def connect() -> Any:
         raise DefaultCredentialsError("no file, no metadata server")
 
-    error = fails("backend.failed", GcpKmsBackend(RING, connect=connect).sign, HANDLE_1, b"data")
+    error = failing("backend.failed", GcpKmsBackend(RING, connect=connect).sign, HANDLE_1, b"data")
     assert "credentials" in error.message
 
 
@@ -177,7 +171,7 @@ def test_what_was_damaged_on_its_way_is_asked_for_again_and_never_used(
     assert public.verify(backend.sign(HANDLE_1, b"data").value, b"data")
     assert google.damaged[what] == 0
     google.damaged[what] = 100
-    error = fails("backend.failed", opened().sign, HANDLE_1, b"data")
+    error = failing("backend.failed", opened().sign, HANDLE_1, b"data")
     assert "damaged" in error.message
 
 
@@ -191,9 +185,9 @@ def test_a_key_that_another_process_switched_off_says_so(opened: Any) -> None:
     here, elsewhere = opened(), opened()
     public = here.generate(HANDLE_1, "ES256")
     elsewhere.disable(HANDLE_1)
-    fails("backend.key_disabled", here.sign, HANDLE_1, b"data")
-    fails("backend.key_disabled", opened().sign, HANDLE_1, b"data")
-    fails("backend.key_disabled", opened().find, HANDLE_1)
+    failing("backend.key_disabled", here.sign, HANDLE_1, b"data")
+    failing("backend.key_disabled", opened().sign, HANDLE_1, b"data")
+    failing("backend.key_disabled", opened().find, HANDLE_1)
     assert here.find(HANDLE_1) == public
     elsewhere.enable(HANDLE_1)
     assert public.verify(here.sign(HANDLE_1, b"data").value, b"data")
@@ -203,8 +197,8 @@ def test_a_key_that_another_process_destroyed_is_missing_and_stays_so(google: Fa
     here, elsewhere = opened(), opened()
     here.generate(HANDLE_1, "ES256")
     elsewhere.destroy(HANDLE_1)
-    fails("backend.key_missing", here.sign, HANDLE_1, b"data")
-    fails("backend.key_missing", here.generate, HANDLE_1, "ES256")
+    failing("backend.key_missing", here.sign, HANDLE_1, b"data")
+    failing("backend.key_missing", here.generate, HANDLE_1, "ES256")
     here.enable(HANDLE_1)
     assert here.find(HANDLE_1) is None
     assert google.versions[f"{KEY_1}/cryptoKeyVersions/1"].state == State.DESTROY_SCHEDULED
@@ -213,7 +207,7 @@ def test_a_key_that_another_process_destroyed_is_missing_and_stays_so(google: Fa
 def test_a_destruction_that_was_cut_short_is_finished_by_repeating_it(google: FakeGcpKms, opened: Any) -> None:
     opened().generate(HANDLE_1, "ES256")
     google.fail("UpdateCryptoKey", Code.PERMISSION_DENIED)
-    fails("backend.failed", opened().destroy, HANDLE_1)
+    failing("backend.failed", opened().destroy, HANDLE_1)
     assert opened().find(HANDLE_1) is None
     opened().destroy(HANDLE_1)
     opened().destroy(HANDLE_1)
@@ -252,17 +246,17 @@ def test_a_key_of_somebody_else_is_adopted_with_the_version_that_was_named(googl
 def test_what_does_not_fit_is_not_adopted(google: FakeGcpKms, backend: Any) -> None:
     reference = foreign(google)
     own = backend.generate(HANDLE_2, "ES256")
-    fails("backend.unsupported", backend.adopt, HANDLE_1, reference, "ES384")
-    fails("backend.unsupported", backend.adopt, HANDLE_1, reference.replace("tests", "others"), "ES256")
-    fails("backend.unsupported", backend.adopt, HANDLE_1, reference.rpartition("/cryptoKeyVersions")[0], "ES256")
-    fails(
+    failing("backend.unsupported", backend.adopt, HANDLE_1, reference, "ES384")
+    failing("backend.unsupported", backend.adopt, HANDLE_1, reference.replace("tests", "others"), "ES256")
+    failing("backend.unsupported", backend.adopt, HANDLE_1, reference.rpartition("/cryptoKeyVersions")[0], "ES256")
+    failing(
         "backend.unsupported",
         backend.adopt,
         HANDLE_1,
         f"{KEY_1}/cryptoKeyVersions/1".replace("1" * 32, HANDLE_2),
         "ES256",
     )
-    fails("backend.key_missing", backend.adopt, HANDLE_1, reference[:-1] + "9", "ES256")
+    failing("backend.key_missing", backend.adopt, HANDLE_1, reference[:-1] + "9", "ES256")
     assert backend.find(HANDLE_1) is None
     assert backend.find(HANDLE_2) == own
 
@@ -323,5 +317,5 @@ def test_a_wrong_uri_is_refused_when_it_is_read(uri: str) -> None:
 def test_only_loopback_is_spoken_to_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     backend = open_backend("gcpkms", f"gcpkms:{RING}?endpoint=kms.example:443")
-    error = fails("backend.failed", backend.find, HANDLE_1)
+    error = failing("backend.failed", backend.find, HANDLE_1)
     assert isinstance(error.__cause__, DefaultCredentialsError)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import softhsm
+from backend_failing import failing
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 import sealwright as sw
@@ -34,18 +35,6 @@ def token() -> softhsm.Token:
 def backend(token: softhsm.Token) -> Iterator[Any]:
     with contextlib.closing(open_backend("hsm", token.uri(wait_s=60))) as opened:
         yield opened
-
-
-@pytest.fixture
-def handle() -> str:
-    return secrets.token_hex(16)
-
-
-def refused(reason: str, call: Any, *arguments: Any) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call(*arguments)
-    assert caught.value.reason == reason
-    return caught.value
 
 
 def objects(session: Any, label: str, *classes: ObjectClass) -> list[Any]:
@@ -100,8 +89,8 @@ def test_rsa_keys_have_the_size_that_the_uri_says(backend: Any, token: softhsm.T
 
 
 def test_an_algorithm_that_no_token_has_is_unsupported(backend: Any, handle: str) -> None:
-    refused("backend.unsupported", backend.generate, handle, "ML-DSA-44")
-    refused("backend.unsupported", backend.import_private, handle, PrivateJWK.generate("ES256"))
+    failing("backend.unsupported", backend.generate, handle, "ML-DSA-44")
+    failing("backend.unsupported", backend.import_private, handle, PrivateJWK.generate("ES256"))
 
 
 def test_a_mechanism_that_this_token_lacks_is_unsupported_and_leaves_no_key(handle: str) -> None:
@@ -190,8 +179,8 @@ def test_a_disabled_key_is_switched_off_at_the_token_for_everyone(
     with contextlib.closing(open_backend("hsm", token.uri())) as second:
         second.sign(handle, b"data")
         backend.disable(handle)
-        refused("backend.key_disabled", second.sign, handle, b"data")
-        refused("backend.key_disabled", backend.sign, handle, b"data")
+        failing("backend.key_disabled", second.sign, handle, b"data")
+        failing("backend.key_disabled", backend.sign, handle, b"data")
         assert backend.find(handle) == public
         backend.enable(handle)
         assert signs(second, handle, public)
@@ -258,14 +247,14 @@ def test_what_cannot_be_adopted_says_why_and_keeps_its_name(backend: Any, token:
         foreign_pair(session, "twin")
         foreign_pair(session, "fixed", modifiable=False)
         foreign_pair(session, "no-signing")[1][Attribute.SIGN] = False
-    refused("backend.key_missing", backend.adopt, handle, "nobody", "ES256")
-    refused("backend.key_missing", backend.adopt, handle, "id:xyz", "ES256")
-    refused("backend.unsupported", backend.adopt, handle, "one", "RS256")
-    refused("backend.unsupported", backend.adopt, handle, "one", "ES384")
-    refused("backend.unsupported", backend.adopt, handle, "one", "ML-DSA-44")
-    refused("backend.unsupported", backend.adopt, handle, "no-signing", "ES256")
-    refused("backend.unsupported", backend.adopt, handle, "fixed", "ES256")
-    assert "id:HEX" in refused("backend.failed", backend.adopt, handle, "twin", "ES256").message
+    failing("backend.key_missing", backend.adopt, handle, "nobody", "ES256")
+    failing("backend.key_missing", backend.adopt, handle, "id:xyz", "ES256")
+    failing("backend.unsupported", backend.adopt, handle, "one", "RS256")
+    failing("backend.unsupported", backend.adopt, handle, "one", "ES384")
+    failing("backend.unsupported", backend.adopt, handle, "one", "ML-DSA-44")
+    failing("backend.unsupported", backend.adopt, handle, "no-signing", "ES256")
+    failing("backend.unsupported", backend.adopt, handle, "fixed", "ES256")
+    assert "id:HEX" in failing("backend.failed", backend.adopt, handle, "twin", "ES256").message
     assert backend.find(handle) is None
     with softhsm.raw_session(token) as session:
         assert len(objects(session, "one")) == 2
@@ -297,7 +286,7 @@ def test_a_token_is_named_by_its_label_and_by_nothing_else(token: softhsm.Token,
 def test_a_file_that_is_no_module_fails_with_a_reason(token: softhsm.Token, handle: str, tmp_path: Path) -> None:
     (tmp_path / "module.so").write_bytes(b"no library")
     with contextlib.closing(open_backend("hsm", token.uri(module_path=tmp_path / "module.so"))) as backend:
-        refused("backend.failed", backend.find, handle)
+        failing("backend.failed", backend.find, handle)
 
 
 def test_the_walk_through_on_its_page_works(tmp_path: Path) -> None:

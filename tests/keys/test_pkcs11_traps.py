@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import secrets
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import softhsm
+from backend_failing import failing
 
 import sealwright as sw
 from sealwright.wiring.key_backends import open_backend
@@ -79,18 +79,6 @@ def backend(token: softhsm.Token) -> Iterator[Any]:
         yield opened
 
 
-@pytest.fixture
-def handle() -> str:
-    return secrets.token_hex(16)
-
-
-def refused(reason: str, call: Any, *arguments: Any) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call(*arguments)
-    assert caught.value.reason == reason
-    return caught.value
-
-
 def signs(backend: Any, handle: str, public: Any) -> bool:
     return bool(public.verify(backend.sign(handle, b"data").value, b"data"))
 
@@ -140,7 +128,7 @@ def test_a_proxy_that_keeps_a_state_for_each_caller_is_refused_in_clear_words(to
     if proxy is None:
         pytest.skip("p11-kit-proxy is not installed: apt-get install libp11-kit0 p11-kit")
     with contextlib.closing(open_backend("hsm", token.uri(module_path=proxy))) as backend:
-        assert "the HSM's vendor itself" in refused("backend.unsupported", backend.handles).message
+        assert "the HSM's vendor itself" in failing("backend.unsupported", backend.handles).message
 
 
 @pytest.mark.parametrize("reset_on_fork", ["true", "false"])
@@ -210,11 +198,11 @@ def test_a_lost_token_fails_every_call_and_works_again_once_it_is_back(lost: str
         folder = tokens if lost == "all tokens" else folder_of(token)
         away = folder.rename(token.folder / "away")
         try:
-            refused("backend.failed", backend.sign, handle, b"data")
-            refused("backend.failed", backend.find, handle)
-            refused("backend.failed", backend.handles)
-            refused("backend.failed", backend.generate, handle, "ES256")
-            refused("backend.failed", backend.destroy, handle)
+            failing("backend.failed", backend.sign, handle, b"data")
+            failing("backend.failed", backend.find, handle)
+            failing("backend.failed", backend.handles)
+            failing("backend.failed", backend.generate, handle, "ES256")
+            failing("backend.failed", backend.destroy, handle)
             if lost == "this token":
                 assert signs(other, handle, others)
         finally:
@@ -231,7 +219,7 @@ def test_a_lost_token_is_no_empty_one_even_when_nothing_was_found_on_it_yet(hand
         folder = folder_of(token)
         away = folder.rename(token.folder / "away")
         try:
-            refused("backend.failed", backend.find, handle)
+            failing("backend.failed", backend.find, handle)
         finally:
             away.rename(folder)
         assert eventually(backend.find, handle) is None
@@ -261,7 +249,7 @@ def test_threads_keep_signing_on_one_token_while_another_is_lost_and_found(handl
             folder = folder_of(lost)
             for _ in range(3):
                 away = folder.rename(lost.folder / "away")
-                refused("backend.failed", backend.sign, handle, b"data")
+                failing("backend.failed", backend.sign, handle, b"data")
                 away.rename(folder)
                 eventually(backend.sign, handle, b"data")
         finally:
@@ -278,7 +266,7 @@ def test_a_key_that_another_process_destroyed_is_missing_though_its_object_was_k
     backend.sign(handle, b"data")
     before = generation(backend)
     elsewhere(token, f"backend.destroy({handle!r})")
-    refused("backend.key_missing", backend.sign, handle, b"data")
+    failing("backend.key_missing", backend.sign, handle, b"data")
     assert backend.find(handle) is None
     assert generation(backend) == before
 
@@ -323,18 +311,18 @@ def test_two_tokens_with_one_label_are_refused(handle: str) -> None:
     token = softhsm.new_token()
     softhsm.new_token(label=token.label)
     with contextlib.closing(open_backend("hsm", token.uri())) as backend:
-        assert "several tokens" in refused("backend.failed", backend.find, handle).message
+        assert "several tokens" in failing("backend.failed", backend.find, handle).message
 
 
 def test_a_refused_pin_is_sent_once_and_read_again_from_its_file(handle: str) -> None:
     token = softhsm.new_token()
     token.pin_file.write_text("98765\n")
     with contextlib.closing(open_backend("hsm", token.uri())) as backend:
-        refused("backend.failed", backend.generate, handle, "ES256")
+        failing("backend.failed", backend.generate, handle, "ES256")
         set_pin(token, "98765")
         backend.close()  # the token takes this PIN now: whoever sends it again gets in
         for call, *arguments in ((backend.find, handle), (backend.handles,), (backend.destroy, handle)):
-            error = refused("backend.failed", call, *arguments)
+            error = failing("backend.failed", call, *arguments)
             assert "not sent again" in error.message
             assert "98765" not in f"{error} {error.detail}"
         set_pin(token, "4321")
@@ -347,7 +335,7 @@ def test_a_pin_that_was_corrected_works_without_a_restart(handle: str) -> None:
     token = softhsm.new_token()
     token.pin_file.write_text("98765\n")
     with contextlib.closing(open_backend("hsm", token.uri())) as backend:
-        refused("backend.failed", backend.find, handle)
+        failing("backend.failed", backend.find, handle)
         token.pin_file.write_text(softhsm.PIN)
         assert signs(backend, handle, backend.generate(handle, "ES256"))
 
@@ -356,7 +344,7 @@ def test_a_pin_file_that_is_gone_is_an_error_until_it_is_back(handle: str) -> No
     token = softhsm.new_token()
     with contextlib.closing(open_backend("hsm", token.uri())) as backend:
         token.pin_file.unlink()
-        assert "pin-source" in refused("backend.failed", backend.find, handle).message
+        assert "pin-source" in failing("backend.failed", backend.find, handle).message
         token.pin_file.write_text(softhsm.PIN)
         assert backend.find(handle) is None
 
@@ -366,9 +354,9 @@ def test_a_call_waits_for_a_free_session_only_so_long(token: softhsm.Token, hand
         public = backend.generate(handle, "ES256")
         pool = backend._pool()  # type: ignore[attr-defined]
         with pool.session(), pool.session():
-            refused("backend.throttled", backend.sign, handle, b"data")
+            failing("backend.throttled", backend.sign, handle, b"data")
         with pool.writing():
-            refused("backend.throttled", backend.generate, handle, "ES256")
+            failing("backend.throttled", backend.generate, handle, "ES256")
         assert signs(backend, handle, public)
 
 

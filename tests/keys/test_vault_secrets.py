@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openbao
 import pytest
+from backend_failing import failing
 from between import Between
 from openbao import OpenBao
 
@@ -41,20 +40,8 @@ def backend(bao: OpenBao, token_file: Path) -> Iterator[VaultSecrets]:
     made.close()
 
 
-@pytest.fixture
-def handle() -> str:
-    return secrets.token_hex(16)
-
-
 def opened(uri: str) -> VaultSecrets:
     return VaultSecrets.open(BackendUri.parse(uri), QUICK)
-
-
-def failing(reason: str, call: Callable[[], Any]) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call()
-    assert caught.value.reason == reason
-    return caught.value
 
 
 @pytest.mark.parametrize("may_overwrite", [False, True])

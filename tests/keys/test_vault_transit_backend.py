@@ -6,12 +6,13 @@ import secrets
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import openbao
 import pytest
+from backend_failing import failing
 from between import Answer, Between
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -58,18 +59,6 @@ def backend(between: Between, token_file: Path) -> Iterator[VaultTransitBackend]
     made = opened(between.url, token_file)
     yield made
     made.close()
-
-
-@pytest.fixture
-def handle() -> str:
-    return secrets.token_hex(16)
-
-
-def failing(reason: str, call: Callable[[], Any]) -> sw.BackendError:
-    with pytest.raises(sw.BackendError) as caught:
-        call()
-    assert caught.value.reason == reason
-    return caught.value
 
 
 def names(bao: OpenBao, handle: str) -> list[str]:
