@@ -12,6 +12,7 @@ from benchmarks.contestants import CONTROL, OBSERVED, OURS, RAW
 from benchmarks.results import PEERS, Results
 from benchmarks.rows import Row
 from benchmarks.steps import Steps
+from benchmarks.tables import new_table
 from benchmarks.targets import OVER_RAW, Verdict
 from benchmarks.threads import Threads
 
@@ -45,7 +46,7 @@ def _rows(
 ) -> Table:
     limits = ["at most", ""] if targets else []
     compared = [f"ours over {against}"] if against else []
-    table = _table(title, "row", "raw µs", f"[bold]{OURS}[/bold]", *limits, *names, *compared)
+    table = new_table(title, "row", "raw µs", f"[bold]{OURS}[/bold]", *limits, *names, *compared)
     for row in rows:
         cells = [" ".join(filter(None, (row.verb, row.alg, row.label))), f"{row.seconds[RAW] * 1e6:.2f}"]
         cells.append(f"[bold]{_times(row.ratio(OURS))}[/bold]")
@@ -61,7 +62,7 @@ def _rows(
 
 def _threads(found: Sequence[Threads]) -> Table:
     names = (RAW, OURS, *PEERS)
-    table = _table("2 threads: tokens verified per second (and as a multiple of 1 thread)", "row", *names)
+    table = new_table("2 threads: tokens verified per second (and as a multiple of 1 thread)", "row", *names)
     for one in found:
         cells = [
             f"{one.per_second[name]:,.0f} ({one.over_one_thread[name]:.2f})" if name in one.per_second else NOTHING
@@ -73,7 +74,7 @@ def _threads(found: Sequence[Threads]) -> Table:
 
 def _steps(verb: str, found: Sequence[Steps]) -> Table:
     chosen = [one for one in found if one.verb == verb]
-    table = _table(f"Ours by step, to {verb}: µs and share", "step", *(one.alg for one in chosen))
+    table = new_table(f"Ours by step, to {verb}: µs and share", "step", *(one.alg for one in chosen))
     for name in chosen[0].seconds if chosen else ():
         table.add_row(name, *(_share(one.seconds[name], one.whole) for one in chosen))
     table.add_section()
@@ -83,17 +84,10 @@ def _steps(verb: str, found: Sequence[Steps]) -> Table:
 
 
 def _verdicts(verdicts: Iterable[Verdict]) -> Table:
-    table = _table("Targets", "what", "target", "measured", "")
+    table = new_table("Targets", "what", "target", "measured", "")
     for one in verdicts:
         bound = f"at {'least' if one.at_least else 'most'} {_times(one.limit)}"
         table.add_row(one.target, bound, _times(one.measured), _met(one))
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="right" if index else "left", no_wrap=True)
     return table
 
 
