@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -10,12 +9,13 @@ from typing import Any, Protocol
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RefusedError, RejectedError
-from sealwright.jose import base64url, strict_json
+from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import verify_signature
 from sealwright.keys.audit import AuditEntry, Head
 from sealwright.keys.catalog import Document, KeyCatalog, Put
 from sealwright.keys.managed_signer import SignedToken
+from sealwright.keys.release import signature_sha256
 
 CHECKPOINT, ARCHIVED = "audit.checkpoint", "audit.archived"
 TYPES: Mapping[str, str] = {CHECKPOINT: "audit-checkpoint+jws", ARCHIVED: "audit-archive+jws"}
@@ -141,9 +141,8 @@ def _write(entry: AuditEntry, catalog: KeyCatalog, signer: TrustRootSigner) -> M
 
 def _of_checkpoint(entry: AuditEntry, jws: str) -> bool:
     """The checkpoint itself, or the record of its signature."""
-    signature = base64url.decode_text(jws.rpartition(".")[2])
     recorded = [one.get("signature_sha256") for one in entry.facts.get("signatures", ())]
-    return entry.facts.get("jws") == jws or recorded == [hashlib.sha256(signature).hexdigest()]
+    return entry.facts.get("jws") == jws or recorded == [signature_sha256(jws)]
 
 
 def _anchors(catalog: KeyCatalog) -> list[Head]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from sealwright.errors import BackendError, Reason
 from sealwright.jose.algorithms import Algorithm
 from sealwright.jose.jwk import PrivateJWK, PublicJWK
 from sealwright.jose.secret_jwk import SecretJWK
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +115,33 @@ class SecretBackend(KeyBackend, Protocol):
     def reveal(self, handle: str) -> SecretJWK:
         """The secret itself. BackendError ``backend.key_missing``. Search for this name when reviewing."""
         ...
+
+
+def backend_named(backends: Mapping[str, KeyBackend], name: str) -> KeyBackend:
+    """Raises BackendError ``backend.failed`` for one that is not configured here."""
+    try:
+        return backends[name]
+    except KeyError:
+        raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here") from None
+
+
+def sign_checked(backend: KeyBackend, handle: str, public: PublicJWK, data: bytes) -> BackendSignature:
+    """A signature that verifies with the recorded public key; no other one is released.
+
+    Raises BackendError ``backend.wrong_signature``, and what the backend raises.
+    """
+    made = backend.sign(handle, data)
+    if not public.verify(made.value, data):
+        message = "the key backend's signature does not verify, and was not released"
+        raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
+    return made
+
+
+def none_if_missing(ask: Callable[[], T]) -> T | None:
+    """The answer, or None where it is BackendError ``backend.key_missing``."""
+    try:
+        return ask()
+    except BackendError as error:
+        if error.reason is not Reason.BACKEND_KEY_MISSING:
+            raise
+        return None

@@ -128,8 +128,7 @@ class DelegatedKeys:
         if not self._journal.policies.of(child.issuer).delegated_x5c or parent.algorithm not in ALGORITHMS:
             return {}
         backend = self._journal.backend(parent.backend)
-        sign = lambda data: backend.sign(parent.handle, data).value  # noqa: E731
-        authority = Authority(self._issuer_url(child.issuer), parent.public_key(), sign)
+        authority = Authority(self._issuer_url(child.issuer), parent.public_key(), backend, parent.handle)
         own = self._own_certificate(parent, authority, now)
         return {"x5c": x5c(authority.certify(child.public_key(), now - CLOCKS_S, ends), own)}
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from sealwright.errors import BackendError, Reason, RefusedError, SealwrightError
+from sealwright.errors import Reason, RefusedError, SealwrightError
 from sealwright.jose import signing, strict_json
 from sealwright.keys import guards
 from sealwright.keys.approvals import Approvals, Asked, Used
+from sealwright.keys.backend import sign_checked
 from sealwright.keys.catalog import Replace
+from sealwright.keys.daemon_threads import DaemonThreads
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.record import KeyRecord, Rotation
@@ -153,10 +153,8 @@ class _Leaked:
         self._record, self._journal, self._public = record, journal, public
 
     def sign(self, signing_input: bytes) -> bytes:
-        signature = self._journal.backend(self._record.backend).sign(self._record.handle, signing_input).value
-        if not self._public.verify(signature, signing_input):
-            raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, "the key backend's signature does not verify")
-        return signature
+        backend = self._journal.backend(self._record.backend)
+        return sign_checked(backend, self._record.handle, self._public, signing_input).value
 
 
 def find(records: list[KeyRecord], key_id: str) -> KeyRecord:
@@ -180,15 +178,7 @@ def until_settled(move: Callable[[], T]) -> T:
 
 def _within(answer: Callable[[], T], wait_s: float) -> T | None:
     """What comes in time: a backend that hangs must not hold an emergency up."""
-    answered: Future[T] = Future()
-
-    def ask() -> None:
-        try:
-            answered.set_result(answer())
-        except BaseException as error:  # noqa: BLE001 raised where the answer is waited for
-            answered.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    with suppress(SealwrightError, TimeoutError):
-        return answered.result(wait_s)
+    thread = DaemonThreads(1, "revocation-canary")
+    with closing(thread), suppress(SealwrightError, TimeoutError):
+        return thread.submit(answer).result(wait_s)
     return None

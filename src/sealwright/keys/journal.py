@@ -12,7 +12,7 @@ from sealwright.clock import Clock
 from sealwright.errors import BackendError, Reason, UnavailableError
 from sealwright.events import BreakGlassUsed, KeyMoved, Observer, ScheduledStepFailed, tell
 from sealwright.keys.audit import AuditEntry
-from sealwright.keys.backend import KeyBackend, PublicHalf
+from sealwright.keys.backend import KeyBackend, PublicHalf, backend_named
 from sealwright.keys.catalog import Insert, KeyCatalog, Put, Remove, Replace
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.policy import Policies
@@ -111,10 +111,7 @@ class Journal:
 
     def backend(self, name: str) -> KeyBackend:
         """Raises BackendError ``backend.failed`` for one that is not configured here."""
-        try:
-            return self._backends[name]
-        except KeyError:
-            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here") from None
+        return backend_named(self._backends, name)
 
     def _states(self, issuer: str) -> dict[str, KeyState]:
         """What events will say the keys were before; nobody asks without an observer."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import BackendError, Reason, SealwrightError
+from sealwright.errors import Reason, SealwrightError
 from sealwright.events import Observer, TokenSigned, tell
 from sealwright.jose import base64url, header
-from sealwright.keys.backend import BackendSignature, KeyBackend
+from sealwright.keys.backend import BackendSignature, KeyBackend, backend_named, sign_checked
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.delegates import SigningKey, find_delegate
 from sealwright.keys.record import KeyRecord, Purpose
-from sealwright.keys.release import Release
+from sealwright.keys.release import Release, signature_facts
 from sealwright.keys.shares import Draw, SigningKeys, drawn, signing_keys
 from sealwright.keys.signing_queue import Deadline, SigningQueue
 
@@ -130,24 +129,16 @@ class ManagedSigner:
         made = self._made(key, inputs, deadline)
         if deadline is not None:
             deadline.check()
-        facts = [_facts(signing_input, one, actor) for signing_input, one in zip(inputs, made, strict=True)]
+        signed = zip(inputs, made, strict=True)
+        facts = [signature_facts(text, one.value, actor, one.request_id) for text, one in signed]
         self._release.commit(key.record, facts)
         tokens = (text + b"." + base64url.encode(one.value) for text, one in zip(inputs, made, strict=True))
         return [SignedToken(token.decode("ascii"), key.key_id, name) for token in tokens]
 
     def _made(self, key: SigningKey, inputs: Sequence[bytes], deadline: Deadline | None) -> list[BackendSignature]:
-        backend = self._backends.get(key.record.backend)
-        if backend is None:
-            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {key.record.backend} here")
-        sign, verify, handle = backend.sign, key.public.verify, key.record.handle
-
-        def checked(signing_input: bytes) -> BackendSignature:
-            made = sign(handle, signing_input)
-            if not verify(made.value, signing_input):
-                message = "the key backend's signature does not verify, and was not released"
-                raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, message)
-            return made
-
+        checked = partial(
+            sign_checked, backend_named(self._backends, key.record.backend), key.record.handle, key.public
+        )
         queue = self._queues.get(key.record.backend)
         return [checked(one) for one in inputs] if queue is None else queue.each(checked, inputs, deadline)
 
@@ -174,14 +165,3 @@ class ManagedSigner:
                     delegates[active.record.handle] = SigningKey.of(delegate)
             self._known = known = (version, keys, delegates)
         return known[1], known[2]
-
-
-def _facts(signing_input: bytes, made: BackendSignature, actor: str) -> dict[str, Any]:
-    facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(made.value), "actor": actor}
-    if made.request_id is not None:
-        facts["backend_request_id"] = made.request_id
-    return facts
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from sealwright.clock import Clock
@@ -16,7 +15,7 @@ from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.issuer_keys import IssuerKeys
 from sealwright.keys.managed_signer import ATTEMPTS, SignedToken
 from sealwright.keys.record import KeyRecord, Purpose
-from sealwright.keys.release import Release
+from sealwright.keys.release import Release, Signature, signature_facts
 
 PURPOSE: Purpose = "shared-secret"
 
@@ -71,11 +70,6 @@ class PartnerSecrets:
         return backend.reveal(record.handle)
 
 
-def _facts(token: str, actor: str) -> dict[str, str]:
+def _facts(token: str, actor: str) -> Signature:
     signing_input, _, signature = token.rpartition(".")
-    made = base64url.decode_text(signature)
-    return {"signing_input_sha256": _sha256(signing_input.encode()), "signature_sha256": _sha256(made), "actor": actor}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return signature_facts(signing_input.encode(), base64url.decode_text(signature), actor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 from collections import Counter, OrderedDict
@@ -11,10 +10,10 @@ from dataclasses import asdict, dataclass
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, UnavailableError
-from sealwright.jose import base64url
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.managed_signer import ManagedSigner, SignedToken
+from sealwright.keys.release import signature_sha256
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 * 1024 * 1024
@@ -98,7 +97,7 @@ class PresignedTokens:
         signed = sign()
         if _signed_by(signer) == by:  # a key that changed meanwhile may be the one before or after
             size = len(signed.token) + ENTRY_BYTES
-            self._keep(question, _Kept(signed, by, now, lifetime_s, size, _digest(signed)))
+            self._keep(question, _Kept(signed, by, now, lifetime_s, size, signature_sha256(signed.token)))
         return signed, int(lifetime_s), False
 
     def flush(self, catalog: KeyCatalog) -> None:
@@ -141,10 +140,6 @@ class PresignedTokens:
 
     def _drop(self, question: Question) -> None:
         self._bytes -= self._kept.pop(question).size
-
-
-def _digest(signed: SignedToken) -> str:
-    return hashlib.sha256(base64url.decode_text(signed.token.rpartition(".")[2])).hexdigest()
 
 
 def _signed_by(signer: ManagedSigner) -> tuple[str, int]:

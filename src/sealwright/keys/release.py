@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, SealwrightError, UnavailableError
+from sealwright.jose import base64url
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.record import KeyRecord
@@ -94,6 +96,21 @@ class Release:
             waiting.turn.set()
         if following is not None:
             following.turn.set()
+
+
+def signature_facts(signing_input: bytes, signature: bytes, actor: str, request_id: str | None = None) -> Signature:
+    """What the audit has of one signature."""
+    facts = {"signing_input_sha256": _sha256(signing_input), "signature_sha256": _sha256(signature), "actor": actor}
+    return facts if request_id is None else {**facts, "backend_request_id": request_id}
+
+
+def signature_sha256(token: str) -> str:
+    """The digest by which the audit knows the signature of a compact JWS."""
+    return _sha256(base64url.decode_text(token.rpartition(".")[2]))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _same_key(one: _Waiting, other: _Waiting) -> bool:

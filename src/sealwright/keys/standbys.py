@@ -26,11 +26,16 @@ class Standbys:
 
         The move before this one is done and stays done, so a failure here is left to the scheduler.
         """
+        with suppress(BackendError, UnavailableError, RefusedError):
+            return self.find_or_make(lineage, actor, reason)
+        return None
+
+    def find_or_make(self, lineage: Lineage, actor: str, reason: str) -> KeyRecord:
+        """The standby, made if it is missing. Raises RefusedError ``guard.*``, BackendError or UnavailableError."""
         issuer, purpose, algorithm = lineage
-        with suppress(BackendError, UnavailableError, RefusedError), self._journal.catalog.turn(turn_of(issuer)):
+        with self._journal.catalog.turn(turn_of(issuer)):
             keys = self._journal.issuer(issuer, purpose).of(algorithm)
             return keys.find_standby() or self.make(keys, actor, reason)
-        return None
 
     def make(self, keys: LineageKeys, actor: str, reason: str) -> KeyRecord:
         """A new key of an open issuer, made at its backend and published."""

@@ -19,11 +19,8 @@ class Upkeep:
         self._standbys = standbys
 
     def make_standby(self, lineage: Lineage, actor: str, reason: str) -> KeyRecord:
-        """The standby, made if it is missing. Raises RefusedError ``guard.*``, BackendError or UnavailableError."""
-        issuer, purpose, algorithm = lineage
-        with self._journal.catalog.turn(turn_of(issuer)):
-            keys = self._journal.issuer(issuer, purpose).of(algorithm)
-            return keys.find_standby() or self._standbys.make(keys, actor, reason)
+        """See ``Standbys.find_or_make``."""
+        return self._standbys.find_or_make(lineage, actor, reason)
 
     def withdraw(self, handle: str, actor: str, reason: str) -> None:
         """pending to retired, and the private half destroyed: the backend may have made it before a crash.

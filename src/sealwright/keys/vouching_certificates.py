@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from sealwright.errors import BackendError, Reason
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.key_types import KEY_TYPES
+from sealwright.keys.backend import KeyBackend, sign_checked
 
 ALGORITHMS = frozenset({"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _HASHES: dict[str, Any] = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
@@ -25,11 +24,12 @@ _CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A key of an issuer whose private half signs somewhere else: ``sign`` answers in JWS form (r||s for ECDSA)."""
+    """A key of an issuer whose private half is under this handle of a key backend."""
 
     issuer: str
     public: PublicJWK
-    sign: Callable[[bytes], bytes]
+    backend: KeyBackend
+    handle: str
 
     def own_certificate(self, since: float, until: float) -> bytes:
         """Self-signed, DER: the anchor that whoever needs certificates pins."""
@@ -77,9 +77,7 @@ class Authority:
         name = self.public.algorithm.name
         drawn = _draft(builder, name)
         to_sign = drawn.tbs_certificate_bytes
-        made = self.sign(to_sign)
-        if not self.public.verify(made, to_sign):
-            raise BackendError(Reason.BACKEND_WRONG_SIGNATURE, "the key backend's signature does not verify")
+        made = sign_checked(self.backend, self.handle, self.public, to_sign).value
         der = drawn.public_bytes(Encoding.DER)
         begins = der.index(to_sign) + len(to_sign)
         algorithm = der[begins : begins + 2 + der[begins + 1]]  # SEQUENCE of less than 128 bytes

@@ -57,7 +57,7 @@ class Publications:
     def trust_root(self) -> tuple[bytes, str]:
         """The JWK Set page of the trust root, and its ETag."""
         body = strict_json.encode_object(trust_root_keys(self._current()[1]).to_dict())
-        return body, _etag(body)
+        return body, etag(body)
 
     def max_age_s(self, name: str) -> int:
         """As of this moment: what is ahead is part of the snapshot. Raises RejectedError ``request.not_found``."""
@@ -109,8 +109,8 @@ def _issuer_keys(records: list[KeyRecord], name: str, policies: Policies) -> Iss
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
     ahead = schedule(scheduled(records, policies), name)
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, _etag(body), ahead)
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag(body), ahead)
 
 
-def _etag(body: bytes) -> str:
+def etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from starlette.routing import Route
 
 from sealwright.jose import strict_json
 from sealwright.settings import DEFAULT_ISSUER, INTERNAL_ISSUER
-from sealwright.wiring.publishing import Publications
+from sealwright.wiring.publishing import Publications, etag
 
 JWK_SET_TYPE = "application/jwk-set+json"
 _PUBLIC_PAGE = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], expose_headers=["ETag"])]
@@ -67,8 +66,7 @@ class WellKnown:
             "subject_types_supported": ["public"],
         }
         body = strict_json.encode_object(page)
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        return _cached(request, body, etag, self._publications.max_age_s(name), "application/json")
+        return _cached(request, body, etag(body), self._publications.max_age_s(name), "application/json")
 
     async def revoked_keys(self, request: Request) -> Response:
         """The feed that verifiers obey: never kept by anybody in between."""
@@ -82,8 +80,8 @@ class WellKnown:
 
     async def trust_root(self, request: Request) -> Response:
         """What verifiers pin; compare it with a copy that came another way."""
-        body, etag = self._publications.trust_root()
-        return _cached(request, body, etag, self._publications.max_age_s(INTERNAL_ISSUER), JWK_SET_TYPE)
+        body, tag = self._publications.trust_root()
+        return _cached(request, body, tag, self._publications.max_age_s(INTERNAL_ISSUER), JWK_SET_TYPE)
 
     async def _statement(
         self, request: Request, signed: Callable[[str], str], media_type: str, max_age_s: int
@@ -91,8 +89,7 @@ class WellKnown:
         name = _issuer(request)
         self._publications.issuer(name)
         body = (await run_in_threadpool(signed, name)).encode("ascii")
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        return _cached(request, body, etag, max_age_s, media_type)
+        return _cached(request, body, etag(body), max_age_s, media_type)
 
 
 def openapi_paths() -> dict[str, Any]:

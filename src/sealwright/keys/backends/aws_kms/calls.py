@@ -12,6 +12,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # type: ignore[import-untyped]
 
 from sealwright.errors import BackendError, Reason
+from sealwright.keys.backend import none_if_missing
 from sealwright.keys.retrying import Retrying
 
 ALREADY_EXISTS, ACCESS_DENIED = "AlreadyExistsException", "AccessDeniedException"
@@ -43,30 +44,24 @@ class KmsCalls:
         """The answer. Raises BackendError; its detail is the code or class of the error. Not ``repeatable`` is what
         must not be done twice when its answer is lost: only a refusal to do it at all, throttling, is tried again."""
 
-        def once() -> dict[str, Any] | BackendError:
+        def once() -> dict[str, Any]:
             try:
                 answer: dict[str, Any] = getattr(self._opened(), operation)(**arguments)
             except (BotoCoreError, ClientError) as error:
                 failure = _translated(error)
                 if failure.reason is Reason.BACKEND_THROTTLED or (repeatable and _is_passing(error)):
                     raise failure from error
-                failure.__cause__ = error
-                return failure  # asking again would change nothing
+                raise  # asking again would change nothing
             return answer
 
-        answer = self._retrying.call(once)
-        if isinstance(answer, BackendError):
-            raise answer
-        return answer
+        try:
+            return self._retrying.call(once)
+        except (BotoCoreError, ClientError) as error:
+            raise _translated(error) from error
 
     def existing(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
         """As ``call``, and None for what is not there or on its way out."""
-        try:
-            return self.call(operation, **arguments)
-        except BackendError as error:
-            if error.reason is not Reason.BACKEND_KEY_MISSING:
-                raise
-            return None
+        return none_if_missing(lambda: self.call(operation, **arguments))
 
     def pages(self, operation: str, member: str, limit: int) -> Iterator[dict[str, Any]]:
         """Every item of a listing, read page by page."""

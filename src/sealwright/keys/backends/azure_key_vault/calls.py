@@ -15,6 +15,7 @@ from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import BackendError, Reason
+from sealwright.keys.backend import none_if_missing
 from sealwright.keys.per_process import PerProcess
 from sealwright.keys.retrying import Retrying
 
@@ -117,12 +118,7 @@ class KeyVaultCalls:
         return signed.signature, ids[-1]
 
     def _or_none(self, ask: Callable[[_Driver], T]) -> T | None:
-        try:
-            return self._call(ask)
-        except BackendError as error:
-            if error.reason == Reason.BACKEND_KEY_MISSING:
-                return None
-            raise
+        return none_if_missing(lambda: self._call(ask))
 
     def _call(self, ask: Callable[[_Driver], T]) -> T:
         def attempt() -> T:

@@ -14,6 +14,7 @@ from google.cloud.kms_v1.services.key_management_service.transports import KeyMa
 
 from sealwright.errors import BackendError, Reason
 from sealwright.keys import signature_forms
+from sealwright.keys.backend import none_if_missing
 from sealwright.keys.backend_uri import BackendUri
 from sealwright.keys.crc32c import crc32c
 from sealwright.keys.per_process import PerProcess
@@ -72,12 +73,7 @@ class CloudKmsCalls:
         self._call(lambda client: client.update_crypto_key(request=request, **_ONCE))
 
     def version(self, name: str) -> CryptoKeyVersion | None:
-        try:
-            return self._call(lambda client: client.get_crypto_key_version(name=name, **_ONCE))
-        except BackendError as error:
-            if error.reason == Reason.BACKEND_KEY_MISSING:
-                return None
-            raise
+        return none_if_missing(lambda: self._call(lambda client: client.get_crypto_key_version(name=name, **_ONCE)))
 
     def set_state(self, name: str, state: int) -> None:
         request = {"crypto_key_version": {"name": name, "state": state}, "update_mask": {"paths": ["state"]}}

@@ -10,6 +10,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from sealwright.errors import BackendError, ConfigurationError, Reason
+from sealwright.keys.backend import none_if_missing
 from sealwright.keys.backends.vault.place import Place
 from sealwright.keys.retrying import Retrying
 
@@ -46,31 +47,23 @@ class Connection:
     def ask(self, method: str, path: str, **body: Any) -> Answer:
         """Raises BackendError; its detail is the HTTP status or the class of the error."""
 
-        def once() -> Answer | BackendError:
+        def once() -> tuple[int, Answer]:
             try:
                 status, answer = self._send(method, path, json.dumps(body).encode() if body else None)
             except (HTTPError, ValueError) as error:
                 raise _failure(Reason.BACKEND_FAILED, None, type(error).__name__) from error
-            if status < 300:
-                return answer
-            failure = _failure(_reason(status, answer), status, f"HTTP {status}")
             if status in _PASSING:
-                raise failure
-            return failure  # asking again would change nothing
+                raise _refused(status, answer)
+            return status, answer
 
-        answer = self._retrying.call(once)
-        if isinstance(answer, BackendError):
-            raise answer
+        status, answer = self._retrying.call(once)
+        if status >= 300:
+            raise _refused(status, answer)  # asking again would change nothing
         return answer
 
     def existing(self, method: str, path: str, **body: Any) -> Answer | None:
         """As ``ask``, and None for what is not there."""
-        try:
-            return self.ask(method, path, **body)
-        except BackendError as error:
-            if error.reason is not Reason.BACKEND_KEY_MISSING:
-                raise
-            return None
+        return none_if_missing(lambda: self.ask(method, path, **body))
 
     def close(self) -> None:
         """The pool opens its connections anew."""
@@ -132,6 +125,10 @@ def _parsed(text: bytes) -> Answer:
     if not isinstance(data, dict):
         raise ValueError("the answer is not one of Vault's")
     return Answer(data, answer.get("request_id"), answer.get("errors"))
+
+
+def _refused(status: int, answer: Answer) -> BackendError:
+    return _failure(_reason(status, answer), status, f"HTTP {status}")
 
 
 def _reason(status: int, answer: Answer) -> Reason:
