@@ -202,6 +202,8 @@ def test_a_document_comes_back_as_it_was_written_under_its_kind_and_name(catalog
     assert catalog.documents("policy") == {"one": document(), "two": document(name="two")}
     assert catalog.documents("approval") == {"one": other}
     assert catalog.documents("nothing") == {}
+    assert (catalog.document("policy", "two"), catalog.document("approval", "one")) == (document(name="two"), other)
+    assert (catalog.document("approval", "two"), catalog.document("nothing", "one")) == (None, None)
 
 
 def test_a_document_changes_only_from_the_generation_before(catalog: Any) -> None:

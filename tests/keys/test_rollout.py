@@ -106,14 +106,14 @@ def test_a_signer_that_looks_while_a_step_is_made_signs_all_the_same(
     if step != "start":
         started(world, percent=100)
     steps = iter([lambda: STEPS[step][1](world)])
-    documents = world.stored.documents
+    document = world.stored.document
 
-    def read_before_the_step(kind: str) -> dict[str, Document]:
-        found = documents(kind)
+    def read_before_the_step(kind: str, name: str) -> Document | None:
+        found = document(kind, name)
         next(steps, lambda: None)()
         return found
 
-    monkeypatch.setattr(world.stored, "documents", read_before_the_step)
+    monkeypatch.setattr(world.stored, "document", read_before_the_step)
     keys = signing_keys(world.stored, "default", "token")
     assert keys.usual.record.algorithm == (NEW if step == "finish" else OLD)
 

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from sealwright.cli.key_table import print_keys
-from sealwright.cli.options import Force, Home, Json, Why, print_json, read_bytes, read_token
+from sealwright.cli.options import Force, Home, Json, Must, Why, print_json, read_bytes, read_token
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="HMAC secrets of partners; keys list, retire and revoke work on them too.")
 Partner = Annotated[str, typer.Argument(metavar="PARTNER", help="Who shares the secret.")]
-Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
 
 
 @app.command()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from sealwright.keys.catalog import Document, KeyCatalog, Put
+from sealwright.keys.catalog import KeyCatalog, Put, put_over
 from sealwright.keys.policy import IssuerPolicy, Policies
 from sealwright.keys.timings import KeyTimings
 
@@ -35,9 +35,7 @@ class CatalogPolicies:
 
 def policy_put(catalog: KeyCatalog, issuer: str, policy: IssuerPolicy) -> Put:
     """The change that stores a policy over the one that is stored now."""
-    stored = catalog.documents(KIND).get(issuer)
-    generation = stored.generation + 1 if stored else 1
-    return Put(Document(KIND, issuer, written_policy(policy), generation))
+    return put_over(catalog.document(KIND, issuer), KIND, issuer, written_policy(policy))
 
 
 def written_policy(policy: IssuerPolicy) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Approvals:
         self._catalog.commit([_put(approval, generation + 1), *gone], entry)
 
     def _find(self, approval_id: str) -> tuple[Approval, int]:
-        document = self._catalog.documents(KIND).get(approval_id)
+        document = self._catalog.document(KIND, approval_id)
         if document is None:
             raise RefusedError(Reason.APPROVAL_UNKNOWN, "there is no approval with this id: approvals list shows them")
         return _approval(document), document.generation

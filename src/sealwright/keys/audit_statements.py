@@ -13,7 +13,7 @@ from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.verification import verify_signature
 from sealwright.keys.audit import AuditEntry, Head
-from sealwright.keys.catalog import Document, KeyCatalog, Put
+from sealwright.keys.catalog import KeyCatalog, put_over
 from sealwright.keys.managed_signer import SignedToken
 from sealwright.keys.release import signature_sha256
 
@@ -60,7 +60,7 @@ def write_checkpoint(
 
 def latest(catalog: KeyCatalog, action: str = CHECKPOINT) -> Mapping[str, Any] | None:
     """The facts of the newest checkpoint, or of the newest note of what was archived."""
-    document = catalog.documents(action).get(LATEST)
+    document = catalog.document(action, LATEST)
     return document.body if document else None
 
 
@@ -130,12 +130,11 @@ def heads_named(facts: Mapping[str, Any]) -> Iterator[Head]:
 
 def _write(entry: AuditEntry, catalog: KeyCatalog, signer: TrustRootSigner) -> Mapping[str, Any]:
     """The entry with its facts signed, and the same facts as a document that can be found again."""
-    stored = catalog.documents(entry.action).get(LATEST)
+    stored = catalog.document(entry.action, LATEST)
     stated = {"at": entry.at, **entry.facts}
     signed = signer.sign(_payload(stated), typ=TYPES[entry.action], actor=entry.actor)
     facts = {**stated, "jws": signed.token}
-    document = Document(entry.action, LATEST, facts, stored.generation + 1 if stored else 1)
-    catalog.commit([Put(document)], replace(entry, key_id=signed.key_id, facts=facts))
+    catalog.commit([put_over(stored, entry.action, LATEST, facts)], replace(entry, key_id=signed.key_id, facts=facts))
     return facts
 
 

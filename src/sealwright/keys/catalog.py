@@ -78,6 +78,10 @@ class KeyCatalog(Protocol):
         """All documents of one kind, by name."""
         ...
 
+    def document(self, kind: str, name: str) -> Document | None:
+        """The one of this kind and name."""
+        ...
+
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         """All of the changes and the entry, or nothing.
 
@@ -143,3 +147,8 @@ class KeyCatalog(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def put_over(stored: Document | None, kind: str, name: str, body: Mapping[str, Any]) -> Put:
+    """The change that stores a body over what is stored now, which may be nothing."""
+    return Put(Document(kind, name, body, stored.generation + 1 if stored else 1))

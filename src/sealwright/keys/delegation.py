@@ -134,7 +134,7 @@ class DelegatedKeys:
 
     def _own_certificate(self, parent: KeyRecord, authority: Authority, now: float) -> bytes:
         """Made once for each key, so that it can be pinned."""
-        kept = self._journal.catalog.documents(CERTIFICATE).get(parent.handle)
+        kept = self._journal.catalog.document(CERTIFICATE, parent.handle)
         if kept is not None:
             return base64.b64decode(str(kept.body["der"]))
         der = authority.own_certificate(now - CLOCKS_S, now + CERTIFICATE_S)

@@ -53,7 +53,7 @@ def drawn() -> int:
 
 def find_rollout(catalog: KeyCatalog, issuer: str, purpose: Purpose = "token") -> Rollout | None:
     """Only keys for tokens are rolled out."""
-    found = catalog.documents(KIND).get(issuer) if purpose == "token" else None
+    found = catalog.document(KIND, issuer) if purpose == "token" else None
     return None if found is None else Rollout(**found.body, generation=found.generation)
 
 

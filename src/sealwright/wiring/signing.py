@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import BackendError, Reason, SealwrightError
+from sealwright.errors import SealwrightError
 from sealwright.events import Observer
-from sealwright.keys.backend import KeyBackend, SecretBackend
+from sealwright.keys.backend import KeyBackend, SecretBackend, backend_named
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.delegation import DelegatedKeys
 from sealwright.keys.journal import Journal
@@ -65,8 +65,7 @@ class SigningSide:
         Raises as signer, and BackendError ``backend.failed`` for a key at a backend that is not configured here.
         """
         name = self.signer(issuer).key().record.backend
-        if name not in self.queues:
-            raise BackendError(Reason.BACKEND_FAILED, f"no key backend is called {name} here")
+        backend_named(self.backends, name)
         return self.queues[name]
 
     def known_queue(self, issuer: str) -> SigningQueue | None:

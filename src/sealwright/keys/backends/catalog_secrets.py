@@ -39,13 +39,14 @@ class CatalogSecrets:
         return _facts(self.reveal(handle))
 
     def find(self, handle: str) -> PublicHalf | None:
-        return _facts(self.reveal(handle)) if handle in self._catalog.documents(KIND) else None
+        document = self._catalog.document(KIND, handle)
+        return None if document is None else _facts(self._opened(document))
 
     def sign(self, handle: str, signing_input: bytes) -> BackendSignature:
         return BackendSignature(self.reveal(handle).sign(signing_input))
 
     def reveal(self, handle: str) -> SecretJWK:
-        document = self._catalog.documents(KIND).get(handle)
+        document = self._catalog.document(KIND, handle)
         if document is None:
             raise BackendError(Reason.BACKEND_KEY_MISSING, "the catalog does not have this secret")
         return self._opened(document)
@@ -57,7 +58,7 @@ class CatalogSecrets:
         pass
 
     def destroy(self, handle: str) -> None:
-        document = self._catalog.documents(KIND).get(handle)
+        document = self._catalog.document(KIND, handle)
         if document is not None:
             self._write("secret.destroyed", Remove(document))
 

@@ -37,6 +37,10 @@ class MemoryCatalog:
         with self._lock:
             return {name: document for (of, name), document in self._documents.items() if of == kind}
 
+    def document(self, kind: str, name: str) -> Document | None:
+        with self._lock:
+            return self._documents.get((kind, name))
+
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         with self._lock:
             records, documents = dict(self._records), dict(self._documents)

@@ -88,6 +88,12 @@ class SqlCatalog:
         with self._transaction() as connection:
             return {row.name: document_of_row(row) for row in connection.execute(query)}
 
+    def document(self, kind: str, name: str) -> Document | None:
+        query = select(DOCUMENTS).where(DOCUMENTS.c.kind == kind, DOCUMENTS.c.name == name)
+        with self._transaction() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else document_of_row(row)
+
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         with self._chain.appending(), self._transaction(writes=True) as connection:
             connection.execute(update(CATALOG).values(version=CATALOG.c.version + 1))

@@ -11,7 +11,7 @@ from sealwright.errors import Reason, RefusedError, RejectedError
 from sealwright.keys import guards
 from sealwright.keys.approvals import OWNER, Approval
 from sealwright.keys.audit import AuditEntry
-from sealwright.keys.catalog import Document, Put, Remove
+from sealwright.keys.catalog import Document, Put, Remove, put_over
 from sealwright.services import roles as known
 from sealwright.services.access_facts import DENIED
 from sealwright.services.credentials import OPERATOR_SCOPES
@@ -50,7 +50,7 @@ class AccessOperations:
             raise RejectedError(Reason.REQUEST_MALFORMED, message)
         scopes = known.scopes_of(roles, issuers)
         known.check_covered(held, scopes)
-        if subject in self._catalog.documents(DENIED):
+        if self._catalog.document(DENIED, subject) is not None:
             raise RefusedError(Reason.CREDENTIAL_DENIED, "this subject was denied: credentials allow undoes that")
         lifetime_s = self._longest_s() if lifetime_s is None else lifetime_s
         return self._signed(subject, scopes, self._process.clock.now(), lifetime_s)
@@ -74,16 +74,16 @@ class AccessOperations:
         if subject == OWNER:
             message = "the operator credential cannot be denied: emergency-rotate the issuer internal to end all others"
             raise RejectedError(Reason.REQUEST_MALFORMED, message)
-        stored = self._catalog.documents(DENIED).get(subject)
+        stored = self._catalog.document(DENIED, subject)
         body = {"reason": reason, "denied_by": self._actor, "denied_at": self._process.clock.now()}
-        document = Document(DENIED, subject, body, stored.generation + 1 if stored else 1)
-        self._write([Put(document)], "credential.denied", reason, {"subject": subject})
-        return _denied(document)
+        denial = put_over(stored, DENIED, subject, body)
+        self._write([denial], "credential.denied", reason, {"subject": subject})
+        return _denied(denial.document)
 
     def allow(self, subject: str, *, reason: str) -> dict[str, Any]:
         """Undo a denial."""
         guards.check_reason(reason)
-        stored = self._catalog.documents(DENIED).get(subject)
+        stored = self._catalog.document(DENIED, subject)
         if stored is None:
             raise RefusedError(Reason.REQUEST_NOT_FOUND, "this subject is not denied")
         self._write([Remove(stored)], "credential.allowed", reason, {"subject": subject})

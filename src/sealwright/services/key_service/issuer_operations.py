@@ -52,15 +52,13 @@ class IssuerOperations:
         self._process.applying.apply(policies, plan, actor=self._actor, reason=reason, approvals=approvals)
         return plan.to_dict()
 
-    def rollout(self, issuer: str, step: str, **asked: Any) -> dict[str, Any]:
+    def rollout(self, issuer: str, step: str, *, algorithm: str = "", percent: int = 0, **asked: Any) -> dict[str, Any]:
         """One step of a roll-out: start, set, back, finish or abort. Answers with the issuer as it is then."""
         rollouts = self._process.signing.lifecycle.rollouts
-        percent, asked = asked.get("percent", 0), {**asked, "actor": self._actor}
-        asked.pop("percent", None)
+        asked = {**asked, "actor": self._actor}
         if step == "start":
-            rollouts.start(issuer, **asked)
+            rollouts.start(issuer, algorithm, **asked)
         if step == "set" or (step == "start" and percent):
-            asked.pop("algorithm", None)
             rollouts.set_share(issuer, percent, **asked)
         if step in ("back", "finish", "abort"):
             getattr(rollouts, step)(issuer, **asked)

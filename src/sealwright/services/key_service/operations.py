@@ -14,7 +14,7 @@ from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import health_of, orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
-from sealwright.services.key_service.signing_operations import SigningOperations
+from sealwright.services.key_service.signing_operations import SigningOperations, refuse_internal
 from sealwright.services.key_service.views import canary_view, rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.wiring.single_process import SingleProcess
@@ -73,7 +73,7 @@ class KeyOperations(IssuerOperations):
 
     def import_key(self, issuer: str, *, state: As, reason: str, **given: Any) -> dict[str, Any]:
         """Bring in a key from outside; ``given`` is what ``newcomer_of`` takes."""
-        _refuse_internal(issuer)
+        refuse_internal(issuer)
         newcomer = newcomer_of(**given)
         self._process.show(issuer)
         return view(self._lifecycle.bring(issuer, newcomer, state, actor=self._actor, reason=reason))
@@ -144,8 +144,3 @@ class KeyOperations(IssuerOperations):
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()
-
-
-def _refuse_internal(issuer: str) -> None:
-    if issuer == INTERNAL_ISSUER:
-        raise RejectedError(Reason.ISSUER_UNKNOWN, "the internal issuer signs credentials of this service only")

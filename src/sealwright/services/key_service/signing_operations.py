@@ -40,14 +40,14 @@ class SigningOperations:
         ``reuse`` allows a token that was signed for the same question before, of which at least half its life is
         left: whoever asks gets the same "jti" as the last time.
         """
-        _refuse_internal(issuer)
+        refuse_internal(issuer)
         if reuse:
             return self._reusable(issuer, claims, audience, self._lifetime_s(issuer, lifetime_s))
         return self.issue(issuer, self._named(claims), audience, lifetime_s)
 
     def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Access tokens for a list of {claims, audience, lifetime_s}, in its order: all or none."""
-        _refuse_internal(issuer)
+        refuse_internal(issuer)
         _check_batch(tokens)
         lifetimes = [self._lifetime_s(issuer, one.get("lifetime_s")) for one in tokens]
         payloads = [
@@ -78,7 +78,7 @@ class SigningOperations:
         return {"signed": self._signed(issuer, payloads)}
 
     def _signed(self, issuer: str, payloads: Sequence[tuple[bytes, str]]) -> list[dict[str, Any]]:
-        _refuse_internal(issuer)
+        refuse_internal(issuer)
         for _, typ in payloads:
             _check_type(typ)
         return [{"token": one.token, **_key_of(one)} for one in self._sign(issuer, payloads)]
@@ -143,6 +143,6 @@ def _check_type(typ: str) -> None:
         raise RejectedError(Reason.HEADER_TYPE, "name a type of your own, such as order+jws; JWTs are issued as tokens")
 
 
-def _refuse_internal(issuer: str) -> None:
+def refuse_internal(issuer: str) -> None:
     if issuer == INTERNAL_ISSUER:
         raise RejectedError(Reason.ISSUER_UNKNOWN, "the internal issuer signs credentials of this service only")
