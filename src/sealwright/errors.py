@@ -20,6 +20,9 @@ class Reason(StrEnum):
     TOKEN_TOO_LARGE = "token.too_large"
     TOKEN_MALFORMED = "token.malformed"
     TOKEN_ENCODING = "token.encoding"
+    TOKEN_REVOKED = "token.revoked"
+    TOKEN_SUSPENDED = "token.suspended"
+    TOKEN_INACTIVE = "token.inactive"
 
     JSON_MALFORMED = "json.malformed"
     JSON_TOO_DEEP = "json.too_deep"
@@ -83,6 +86,22 @@ class Reason(StrEnum):
     CLAIMS_ISSUER = "claims.issuer"
     CLAIMS_AUDIENCE = "claims.audience"
     CLAIMS_SCOPE = "claims.scope"
+    CLAIMS_ACTOR = "claims.actor"
+
+    BINDING_MISSING = "binding.missing"
+    BINDING_MISMATCH = "binding.mismatch"
+    BINDING_PROOF = "binding.proof"
+    BINDING_NONCE = "binding.nonce"
+    BINDING_UNSUPPORTED = "binding.unsupported"
+
+    REPLAY_SEEN_BEFORE = "replay.seen_before"
+    REPLAY_UNAVAILABLE = "replay.unavailable"
+    REPLAY_FULL = "replay.full"
+
+    REVOCATION_STALE = "revocation.stale"
+    REVOCATION_UNAVAILABLE = "revocation.unavailable"
+    STATEMENT_MALFORMED = "statement.malformed"
+    STATEMENT_ROLLED_BACK = "statement.rolled_back"
 
     SOURCE_UNAVAILABLE = "source.unavailable"
     SOURCE_MALFORMED = "source.malformed"
@@ -117,6 +136,8 @@ class Reason(StrEnum):
     GUARD_NO_STANDBY = "guard.no_standby"
     GUARD_NO_ACTIVE_KEY = "guard.no_active_key"
     GUARD_HOLD = "guard.hold"
+    GUARD_ACKNOWLEDGEMENT = "guard.acknowledgement"
+    GUARD_STILL_ACCEPTED = "guard.still_accepted"
     GUARD_ACTIVE_KEY = "guard.active_key"
     GUARD_PUBLISHED_KEYS = "guard.published_keys"
     GUARD_ISSUER_EXISTS = "guard.issuer_exists"

@@ -31,14 +31,15 @@ RULES: list[dict[str, Any]] = [
     {"typ": "at+jwt"},
     {"require_expiry": False, "leeway_s": 0},
     {"maximum_age_s": 100, "maximum_lifetime_s": 300},
-    {"required_claims": {"sub"}, "required_scopes": {"read"}},
+    {"required_claims": {"sub"}, "required_scopes": {"read"}, "maximum_actors": 1},
     {"maximum_token_bytes": 400},
 ]
 VALUES = [
     None, True, 0, -1, NOW, NOW - 60, NOW + 60, NOW + 61, NOW - 61, NOW + 900, NOW + 0.5, 2**53, 2**53 + 1, -(2**60),
     1e300, "", "read", "read write", ISSUER, AUDIENCE, [AUDIENCE], [AUDIENCE, 5], [], {}, [[AUDIENCE]], str(NOW),
+    {"sub": "a"}, {"sub": 1}, {"act": {"act": {"act": {"act": {}}}}}, {"act": {"act": {}}},
 ]  # fmt: skip
-NAMES = ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", "other"]
+NAMES = ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", "act", "cnf", "other"]
 HEADERS = [
     {}, {"typ": "at+jwt"}, {"typ": "AT+JWT"}, {"typ": "JWT"}, {"kid": "expired"}, {"alg": "Ed25519"}, {"kid": "?"},
     {"alg": "none"}, {"b64": False, "crit": ["b64"]}, {"b64": True, "crit": ["b64"]}, {"crit": ["x"]}, {"alg": "RS256"},
@@ -88,9 +89,11 @@ def check_alike(token: Any, keys: Any, rules: dict[str, Any], scopes: frozenset[
     assert outcome(lambda: quick.verify(token, scopes=scopes)) == expected
     assert outcome(lambda: unobserved.verify(token, scopes=scopes)) == expected
     assert seen[0] == seen[1] != []
-    decision, steps = quick.decide(token, scopes=scopes), quick.explain(token, scopes=scopes)
-    assert [step.reason for step in steps[:-1]] == [None] * (len(steps) - 1)
-    assert steps[-1].reason == decision.reason
+    decision, told = quick.decide(token, scopes=scopes), quick.decide(token, scopes=scopes, explain=True)
+    assert told.steps is not None
+    assert (told.outcome, told.reason, told.verified) == (decision.outcome, decision.reason, decision.verified)
+    assert [step.reason for step in told.steps[:-1]] == [None] * (len(told.steps) - 1)
+    assert told.steps[-1].reason == decision.reason
 
 
 @given(tokens() | st.text(max_size=20) | st.binary(max_size=20), st.sampled_from(SETS), st.sampled_from(RULES))
@@ -186,7 +189,7 @@ def test_without_the_fast_extra_everything_goes_the_thorough_way(monkeypatch: py
 def test_an_explanation_names_each_check_and_shows_no_token() -> None:
     verifier = sw.Verifier(issuer=ISSUER, audience="bills", keys=SETS[0], clock=CLOCK)
     token = sw.sign(strict_json.encode_object({**PLAIN, "name": "private"}), KEYS[0])
-    steps = verifier.explain(token)
+    steps = verifier.decide(token, explain=True).steps or ()
     assert steps[-1] == Step("audience", "bills", "orders", Reason.CLAIMS_AUDIENCE)
     checks = [step.check for step in steps]
     assert checks[:4] == ["shape", "payload", "known issuer", "issuer's limit"]
@@ -206,5 +209,6 @@ def test_an_explanation_tells_how_a_broken_key_source_ended_it() -> None:
         def close(self) -> None: ...
 
     verifier = sw.Verifier(issuer=ISSUER, audience=AUDIENCE, keys=Broken(), clock=CLOCK)
-    last = verifier.explain(sw.sign(strict_json.encode_object(PLAIN), KEYS[0]))[-1]
+    token = sw.sign(strict_json.encode_object(PLAIN), KEYS[0])
+    last = (verifier.decide(token, explain=True).steps or ())[-1]
     assert (last.check, last.reason) == ("key", Reason.SOURCE_UNAVAILABLE)

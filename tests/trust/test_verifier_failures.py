@@ -15,16 +15,20 @@ from sealwright.trust.verifier import Verifier
 
 
 class Revoked:
-    def __init__(self, *revoked):
+    def __init__(self, *revoked, tokens=()):
         self.revoked = set(revoked)
+        self.tokens = set(tokens)
 
     def key_revoked(self, issuer, key_id):
         return (issuer, key_id) in self.revoked
 
+    def token_revoked(self, issuer, token_id):
+        return (issuer, token_id) in self.tokens
+
 
 class Stale:
     def key_revoked(self, issuer, key_id):
-        raise UnavailableError(Reason.SOURCE_UNAVAILABLE, "the feed is too old")
+        raise UnavailableError(Reason.REVOCATION_STALE, "the feed is too old")
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS384", "ES256", "ES512", "Ed25519", "Ed448", "ML-DSA-44"])
@@ -61,7 +65,7 @@ def test_a_key_revoked_for_another_issuer_stays_good(verifier_of, token_of, k1):
 
 def test_a_revocation_list_that_is_too_old_leaves_the_token_undecided(verifier_of, token_of, k1):
     decision = verifier_of(k1.public, revocation=Stale()).decide(token_of(k1))
-    assert (decision.outcome, decision.reason) == ("undecided", Reason.SOURCE_UNAVAILABLE)
+    assert (decision.outcome, decision.reason) == ("undecided", Reason.REVOCATION_STALE)
 
 
 def test_a_source_that_is_down_leaves_the_token_undecided(verifier_of, remote, server, token_of, k1):

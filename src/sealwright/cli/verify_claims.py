@@ -52,9 +52,7 @@ class Wanted:
             )
 
     def _decided(self, verifier: Verifier, token: bytes) -> dict[str, Any]:
-        scopes = frozenset(self.scopes)
-        steps = verifier.explain(token, scopes=scopes) if self.explain else None
-        return verifier.decide(token, scopes=scopes).to_dict(steps)
+        return verifier.decide(token, scopes=frozenset(self.scopes), explain=self.explain).to_dict()
 
     def _policy(self) -> VerificationPolicy:
         if self.issuer is None:

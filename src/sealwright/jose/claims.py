@@ -12,6 +12,7 @@ from sealwright.errors import Reason, RejectedError
 MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
 _LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
+MAXIMUM_ACTORS = 4
 _TEXTS = ("iss", "sub", "jti", "scope", "client_id")
 REGISTERED_CLAIMS = (*_TIMES, *_TEXTS, "aud")
 _TIME_NAMES = frozenset(_TIMES)
@@ -32,6 +33,7 @@ class ClaimRules:
     maximum_lifetime_s: float | None = None
     required: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    maximum_actors: int = MAXIMUM_ACTORS
     ordinary: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class ClaimRules:
             and type(get("scope", "")) is type(get("client_id", "")) is str
             and audience in self.audiences  # type: ignore[operator]
             and get("iss") == self.issuer
+            and "act" not in claims
         ):
             return
         self._check_each(claims, now)
@@ -102,6 +105,10 @@ class ClaimRules:
             missing = sorted(self.required - claims.keys())
             raise RejectedError(Reason.CLAIMS_MISSING, f"the token lacks required claims: {', '.join(missing)}")
 
+    def check_actors(self, claims: Mapping[str, Any], _: float) -> None:
+        if "act" in claims and len(actors_of(claims, self.maximum_actors + 1)) > self.maximum_actors:
+            raise RejectedError(Reason.CLAIMS_ACTOR, "more actors than are allowed here")
+
     def check_own_scopes(self, claims: Mapping[str, Any], _: float) -> None:
         check_scopes(claims, self.scopes)
 
@@ -137,6 +144,21 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
+def actors_of(claims: Mapping[str, Any], most: int = MAXIMUM_ACTORS) -> tuple[Mapping[str, Any], ...]:
+    """Who acts for the subject, the current actor first, ``most`` of them at most; those behind are history (RFC 8693).
+
+    Raises RejectedError ``claims.actor`` for an "act" claim that is no object.
+    """
+    found: list[Mapping[str, Any]] = []
+    inner: Any = claims
+    while "act" in inner and len(found) < most:
+        inner = inner["act"]
+        if not isinstance(inner, dict) or not isinstance(inner.get("sub", ""), str):
+            raise RejectedError(Reason.CLAIMS_ACTOR, 'the claim "act" is not an actor')
+        found.append(inner)
+    return tuple(found)
+
+
 def check_scopes(claims: Mapping[str, Any], needed: frozenset[str]) -> None:
     """Every scope in ``needed`` must be in the space-separated "scope" claim (RFC 8693 §4.2)."""
     if missing := sorted(needed.difference(claims.get("scope", "").split())):
@@ -151,5 +173,6 @@ CLAIM_CHECKS: tuple[tuple[str, Callable[[ClaimRules, Mapping[str, Any], float], 
     ("start", ClaimRules.check_start),
     ("age", ClaimRules.check_age),
     ("required claims", ClaimRules.check_required),
+    ("actors", ClaimRules.check_actors),
     ("scopes", ClaimRules.check_own_scopes),
 )

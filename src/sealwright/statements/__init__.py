@@ -1,1 +1,1 @@
-"""Room for the signed documents that keys publishes and trust obeys; none is in it yet."""
+"""Signed documents that keys publishes and trust obeys: their shape and rules."""

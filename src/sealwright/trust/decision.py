@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from sealwright.errors import Reason, SealwrightError
+from sealwright.errors import Reason, RejectedError, SealwrightError, UnavailableError
+from sealwright.jose.claims import actors_of
 
 
 class Verified(NamedTuple):
@@ -25,6 +26,11 @@ class Verified(NamedTuple):
     def scopes(self) -> frozenset[str]:
         return frozenset(self.claims.get("scope", "").split())
 
+    @property
+    def actors(self) -> tuple[Mapping[str, Any], ...]:
+        """Who acts for the subject, the current actor first (RFC 8693 §4.1). Only the first one may count."""
+        return actors_of(self.claims)
+
     def __repr__(self) -> str:
         return f"Verified(issuer={self.issuer!r}, key_id={self.key_id!r}, algorithm={self.algorithm!r}, <claims>)"
 
@@ -41,11 +47,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer of ``Verifier.decide``: exactly one of ``verified`` and ``error`` is set."""
+    """The answer of ``Verifier.decide``: exactly one of ``verified`` and ``error`` is set.
+
+    ``steps`` are the checks in their order, where they were asked for; one that failed is the last.
+    """
 
     outcome: Literal["accepted", "rejected", "undecided"]
     verified: Verified | None = None
     error: SealwrightError | None = None
+    steps: tuple[Step, ...] | None = None
+
+    @classmethod
+    def refused(cls, error: Exception, steps: tuple[Step, ...] | None = None) -> Self:
+        """What an error means for a token. A fault of ours leaves it undecided: the door stays shut."""
+        if isinstance(error, RejectedError):
+            return cls("rejected", error=error, steps=steps)
+        if not isinstance(error, UnavailableError):
+            message = "the token could not be checked"
+            fault = UnavailableError(Reason.SOURCE_UNAVAILABLE, message, detail=repr(type(error)))
+            fault.__cause__ = error
+            error = fault
+        return cls("undecided", error=error, steps=steps)
 
     @property
     def accepted(self) -> bool:
@@ -55,9 +77,9 @@ class Decision:
     def reason(self) -> Reason | None:
         return self.error.reason if self.error else None
 
-    def to_dict(self, steps: Sequence[Step] | None = None) -> dict[str, Any]:
-        """The decision as JSON: what was verified, or the reason why not; and ``steps`` where they were asked for."""
-        explained = {} if steps is None else {"steps": [asdict(step) for step in steps]}
+    def to_dict(self) -> dict[str, Any]:
+        """The decision as JSON: what was verified, or the reason why not."""
+        explained = {} if self.steps is None else {"steps": [asdict(step) for step in self.steps]}
         if self.verified is None:
             message = self.error.message if self.error else ""
             return {"outcome": self.outcome, "reason": self.reason, "message": message, **explained}

@@ -1,4 +1,4 @@
-"""explain(): the checks on one token in their order, each with what was expected and what was found.
+"""explained(): a decision with the checks in their order, each with what was expected and what was found.
 
 Neither the token nor its signature is shown, and of the claims only those that a check reads.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -15,13 +14,15 @@ from typing import Any, TypeVar
 
 from sealwright.errors import Reason, SealwrightError
 from sealwright.jose.algorithms import ASYMMETRIC
-from sealwright.jose.claims import CLAIM_CHECKS, REGISTERED_CLAIMS, ClaimRules, check_scopes
+from sealwright.jose.claims import CLAIM_CHECKS, REGISTERED_CLAIMS, ClaimRules, actors_of, check_scopes
 from sealwright.jose.header import Header
 from sealwright.jose.verification import VerificationKey, check_signature
-from sealwright.trust.decision import Step
+from sealwright.trust.decision import Decision, Step, Verified
+from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.pipeline import Pipeline
+from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.token_check import Proven, TokenCheck
 
 _LONGEST = 120
 _JSON_WORDS = {
@@ -29,10 +30,6 @@ _JSON_WORDS = {
     list: "a list", dict: "an object", type(None): "null",
 }  # fmt: skip
 _Answer = TypeVar("_Answer")
-
-
-class _Ended(Exception):  # noqa: N818
-    """A check failed, and is in the trace."""
 
 
 @dataclass(slots=True)
@@ -45,20 +42,39 @@ class _Trace:
         except Exception as error:
             reason = error.reason if isinstance(error, SealwrightError) else Reason.SOURCE_UNAVAILABLE
             self.steps.append(Step(name, expected, found, reason))
-            raise _Ended from error
+            raise
         self.steps.append(Step(name, expected, found))
         return answer
 
+    def ask(self, one: TokenCheck, proven: Proven, now: float) -> None:
+        try:
+            one.check(proven, now)
+        except SealwrightError as error:
+            self.steps.append(Step(one.name, one.expects, error.message, error.reason))
+            raise
+        self.steps.append(Step(one.name, one.expects, "as expected"))
 
-def explain(pipeline: Pipeline, token: str | bytes, scopes: frozenset[str]) -> tuple[Step, ...]:
-    """Walk the steps of ``pipeline``; the one that failed is the last. Never raises for a bad token."""
+
+def explained(
+    pipeline: Pipeline, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail
+) -> Decision:
+    """Decide by the steps of ``pipeline``, one at a time; the one that failed is the last. Never raises."""
     trace = _Trace()
-    with suppress(_Ended):
-        _walk(pipeline, token, scopes, trace)
-    return tuple(trace.steps)
+    try:
+        issuer, verified = _verify(pipeline, token, scopes, trace, trail)
+        token_id, check = _brief(verified.claims.get("jti")), pipeline.check_token_revoked
+        trace.check("revoked token", "a jti that is not revoked", token_id, lambda: check(issuer, verified.claims))
+        proven = Proven(issuer.policy, verified, token, evidence)
+        for one in issuer.checks_for(verified.claims):
+            trace.ask(one, proven, pipeline.clock.now())
+    except Exception as error:  # noqa: BLE001 - as in Verifier.decide
+        return Decision.refused(error, tuple(trace.steps))
+    return Decision("accepted", verified, steps=tuple(trace.steps))
 
 
-def _walk(pipeline: Pipeline, token: str | bytes, scopes: frozenset[str], trace: _Trace) -> None:
+def _verify(
+    pipeline: Pipeline, token: str | bytes, scopes: frozenset[str], trace: _Trace, trail: Trail
+) -> tuple[TrustedIssuer, Verified]:
     now = pipeline.clock.now()
     limit = f"three segments, {pipeline.issuers.maximum_token_bytes} bytes at most"
     unverified = trace.check("shape", limit, _shape(token), lambda: pipeline.parse(token))
@@ -66,11 +82,12 @@ def _walk(pipeline: Pipeline, token: str | bytes, scopes: frozenset[str], trace:
     claims = trace.check("payload", "a JSON object", size, unverified.unverified_claims)
     named = " or ".join(one.policy.name for one in pipeline.issuers)
     issuer = trace.check("known issuer", named, _brief(claims.get("iss")), lambda: pipeline.issuers.match(claims))
+    trail.issuer = issuer
     policy, header = issuer.policy, unverified.header
     limit = f"{policy.maximum_token_bytes} bytes at most"
     trace.check("issuer's limit", limit, f"{len(token)} bytes", lambda: issuer.check_size(token))
     trace.check("header", _header_rule(policy), _header(header), lambda: issuer.check_header(header))
-    key = _key(pipeline, issuer, header.key_id, trace, now)
+    key = trail.key = _key(pipeline, issuer, header.key_id, trace, now)
     made = f"{len(unverified.signature)} bytes by {header.algorithm}"
     trace.check("signature", f"made with the key {_brief(key.key_id)}", made, lambda: check_signature(unverified, key))
     for name, check in CLAIM_CHECKS:
@@ -79,6 +96,8 @@ def _walk(pipeline: Pipeline, token: str | bytes, scopes: frozenset[str], trace:
     if scopes:
         needed, given = " ".join(sorted(scopes)), _brief(claims.get("scope"))
         trace.check("scopes of the call", needed, given, lambda: check_scopes(claims, scopes))
+    row = key.algorithm
+    return issuer, Verified(issuer.name_in(claims), key.key_id, row.name if row else "unknown", claims)
 
 
 def _key(pipeline: Pipeline, issuer: TrustedIssuer, named: str | None, trace: _Trace, now: float) -> VerificationKey:
@@ -112,9 +131,18 @@ def _claim(name: str, rules: ClaimRules, claims: Mapping[str, Any], now: float) 
         "start": (f"nbf not after {_when(now)}, {leeway}", _time(claims.get("nbf"))),
         "age": (f"iat not after {_when(now)}, {leeway}{limits}", _time(claims.get("iat"))),
         "required claims": (required or "none", " ".join(sorted(rules.required & claims.keys())) or "nothing"),
+        "actors": (f"{rules.maximum_actors} at most", _actors(claims)),
         "scopes": (scopes or "none", _brief(claims.get("scope"))),
     }
     return texts[name]
+
+
+def _actors(claims: Mapping[str, Any]) -> str:
+    """What "act" holds; it may be anything."""
+    try:
+        return " for ".join(_brief(actor.get("sub")) for actor in actors_of(claims)) or "none"
+    except SealwrightError as error:
+        return error.message
 
 
 def _types(claims: Mapping[str, Any]) -> str:

@@ -13,14 +13,21 @@ from sealwright.jose.header import Header
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.key_source import KeySource, VerificationKey
 from sealwright.trust.policy import IGNORE_ISSUER, VerificationPolicy
+from sealwright.trust.token_check import UNBOUND, TokenCheck
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One issuer's rules and where its keys come from. Nothing is shared between issuers."""
+    """One issuer's rules and where its keys come from. Nothing is shared between issuers.
+
+    ``binding`` judges the evidence for a token that is bound to a key; ``checks`` follow in their order, so one that
+    writes, such as that against replay, comes last.
+    """
 
     policy: VerificationPolicy
     source: KeySource
+    binding: TokenCheck = UNBOUND
+    checks: tuple[TokenCheck, ...] = ()
     _names: frozenset[str] = field(init=False, repr=False)  # the "alg" names that its tokens may carry
 
     def __post_init__(self) -> None:
@@ -38,6 +45,12 @@ class TrustedIssuer:
             raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the token's algorithm is not allowed here")
         if self.policy.typ is not None:
             header.check_type(self.policy.typ)
+
+    def checks_for(self, claims: Mapping[str, Any]) -> tuple[TokenCheck, ...]:
+        """What is left once signature and claims hold."""
+        if self.binding is UNBOUND and "cnf" not in claims:
+            return self.checks
+        return (self.binding, *self.checks)
 
     def name_in(self, claims: Mapping[str, Any]) -> str:
         """The verified issuer: the configured one, or what the token says where any is accepted."""

@@ -1,14 +1,16 @@
 """Pipeline: the steps from a token to a Verified, in the order that keeps each one safe.
 
-1 limits and shape      4 revoked key       7 claims
-2 configured issuer     5 its key           8 scopes
-3 algorithm and type    6 signature
+1 limits and shape      4 revoked key       7 claims             10 binding
+2 configured issuer     5 its key           8 scopes             11 status, introspection
+3 algorithm and type    6 signature         9 revoked token      12 replay
 
-Only the key of step 5 may have to be waited for, so ``before_key`` and ``after_key`` are two halves.
+Replay writes, so it is last: a bad token must never fill its store. The key of step 5 and the checks from 10 on, which
+each issuer has its own of, may have to be waited for: ``before_key``, ``after_key`` and ``finish`` are three parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,9 +24,11 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.jose.verification import check_signature
 from sealwright.trust.decision import Verified
+from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.revocation import RevocationList
+from sealwright.trust.token_check import Proven
 
 _TOKEN_TYPES, _KEY_TYPES = (str, bytes), (PublicJWK, SecretJWK)
 
@@ -39,11 +43,11 @@ class Trail:
 
 
 class Unproven(NamedTuple):
-    """A token between the two halves: whose it says that it is, and nothing proven."""
+    """A token before its key is known: whose it says that it is, and nothing proven."""
 
     issuer: TrustedIssuer
     header: Header
-    token: UnverifiedJWS
+    parsed: UnverifiedJWS
     claims: dict[str, Any]
 
 
@@ -55,9 +59,23 @@ class Pipeline:
     revocation: RevocationList | None
     clock: Clock
 
-    def verify(self, token: str | bytes, scopes: frozenset[str], trail: Trail | None = None) -> Verified:
+    def verify(
+        self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None = None
+    ) -> Verified:
         seen = self.before_key(token, trail)
-        return self.after_key(seen, seen.issuer.source.find(seen.header.key_id), scopes, trail)
+        verified = self.after_key(seen, seen.issuer.source.find(seen.header.key_id), scopes, trail)
+        return self.finish(seen.issuer, Proven(seen.issuer.policy, verified, token, evidence))
+
+    async def averify(
+        self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None = None
+    ) -> Verified:
+        seen = self.before_key(token, trail)
+        verified = self.after_key(seen, await seen.issuer.source.afind(seen.header.key_id), scopes, trail)
+        self.check_token_revoked(seen.issuer, verified.claims)  # 9
+        proven = Proven(seen.issuer.policy, verified, token, evidence)
+        for one in seen.issuer.checks_for(verified.claims):  # 10 to 12
+            await one.acheck(proven, self.clock.now())
+        return verified
 
     def before_key(self, token: str | bytes, trail: Trail | None) -> Unproven:
         unverified = self.parse(token)  # 1
@@ -90,6 +108,12 @@ class Pipeline:
             check_scopes(claims, scopes)  # 8
         return Verified(issuer.name_in(claims), bound.key_id, _name(bound), claims)
 
+    def finish(self, issuer: TrustedIssuer, proven: Proven) -> Verified:
+        self.check_token_revoked(issuer, proven.claims)  # 9
+        for one in issuer.checks_for(proven.claims):  # 10 to 12
+            one.check(proven, self.clock.now())
+        return proven.verified
+
     def parse(self, token: str | bytes) -> UnverifiedJWS:
         if not isinstance(token, _TOKEN_TYPES):
             token = _blank(token)
@@ -104,6 +128,13 @@ class Pipeline:
             return
         if self.revocation.key_revoked(named, key_id):
             raise RejectedError(Reason.KEY_REVOKED, "the token's key has been revoked")
+
+    def check_token_revoked(self, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> None:
+        named, token_id = issuer.policy.issuer, claims.get("jti")
+        if self.revocation is None or token_id is None or not isinstance(named, str):
+            return
+        if self.revocation.token_revoked(named, token_id):
+            raise RejectedError(Reason.TOKEN_REVOKED, "the token has been revoked")
 
 
 def _blank(token: object) -> str:

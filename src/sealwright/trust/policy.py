@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
-from sealwright.jose.claims import MAXIMUM_LEEWAY_S, ClaimRules
+from sealwright.jose.claims import MAXIMUM_ACTORS, MAXIMUM_LEEWAY_S, ClaimRules
 
 
 class Ignore(Enum):
@@ -34,6 +34,7 @@ class Rules(TypedDict, total=False):
     maximum_lifetime_s: float | None
     required_claims: Collection[str]
     required_scopes: Collection[str]
+    maximum_actors: int
     maximum_token_bytes: int
 
 
@@ -54,6 +55,7 @@ class VerificationPolicy:
     maximum_lifetime_s: float | None = None
     required_claims: frozenset[str] = frozenset()
     required_scopes: frozenset[str] = frozenset()
+    maximum_actors: int = MAXIMUM_ACTORS
     maximum_token_bytes: int = 64 * 1024
     label: str | None = None  # a short name for metrics and logs; the issuer itself when None
     rules: ClaimRules = field(init=False)
@@ -95,6 +97,7 @@ class VerificationPolicy:
             maximum_lifetime_s=self.maximum_lifetime_s,
             required=self.required_claims,
             scopes=self.required_scopes,
+            maximum_actors=self.maximum_actors,
         )
 
 

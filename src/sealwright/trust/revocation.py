@@ -1,4 +1,4 @@
-"""RevocationList protocol: is this key withdrawn?"""
+"""RevocationList protocol: is this key, or this token, withdrawn?"""
 
 from __future__ import annotations
 
@@ -12,3 +12,7 @@ class RevocationList(Protocol):
     """
 
     def key_revoked(self, issuer: str, key_id: str) -> bool: ...
+
+    def token_revoked(self, issuer: str, token_id: str) -> bool:
+        """Whether this one token of the issuer was revoked, by its "jti"."""
+        ...

@@ -12,11 +12,11 @@ from sealwright.jose.compact import UnverifiedJWS
 from sealwright.jose.header import remembered
 from sealwright.jose.strict_json import parse_object
 from sealwright.trust.decision import Verified
+from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.pipeline import Pipeline, Trail, Unproven
-
-NO_SCOPES: frozenset[str] = frozenset()
+from sealwright.trust.token_check import UNBOUND, Proven
 
 
 class _Ordinary(NamedTuple):
@@ -27,6 +27,7 @@ class _Ordinary(NamedTuple):
     typ: str | None
     find: Callable[[str | None], VerificationKey]
     check_claims: Callable[[Mapping[str, Any], float], None]
+    ends_here: bool  # unless a token is bound to a key
 
 
 class Shortcut:
@@ -41,17 +42,15 @@ class Shortcut:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._now = pipeline.clock.now
-        self._maximum_bytes = pipeline.issuers.maximum_token_bytes
-        # With several issuers each has a limit of its own, and revocations are looked up by steps: not ordinary.
-        ordinary = pipeline.revocation is None and len(list(pipeline.issuers)) == 1
+        self._maximum_bytes = most = pipeline.issuers.maximum_token_bytes
         self._by_name: Mapping[str, _Ordinary] = {
-            one.policy.issuer: _gather(one)
-            for one in pipeline.issuers
-            if ordinary and isinstance(one.policy.issuer, str)
+            one.policy.issuer: self._gather(one)
+            for one in pipeline.issuers  # without those that have a smaller limit of their own
+            if isinstance(one.policy.issuer, str) and one.policy.maximum_token_bytes >= most
         }
 
     def verify(  # noqa: C901 - a call costs as much as a check
-        self, token: Any, scopes: frozenset[str] = NO_SCOPES, trail: Trail | None = None
+        self, token: Any, scopes: frozenset[str], evidence: Evidence, trail: Trail | None = None
     ) -> Verified | None:
         """None for a token that Pipeline should look at. Raises what ``Pipeline.verify`` raises."""
         try:
@@ -62,7 +61,7 @@ class Shortcut:
             header = remembered(protected)
             claims = parse_object(decode(payload))
             signature = decode(segment)
-            issuer, algorithms, typ, find, check_claims = self._by_name[claims["iss"]]
+            issuer, algorithms, typ, find, check_claims, ends_here = self._by_name[claims["iss"]]
         except (RejectedError, LookupError, ValueError, TypeError, AttributeError):
             return None
         algorithm, key_id = header.algorithm, header.key_id
@@ -72,8 +71,9 @@ class Shortcut:
             trail.issuer = issuer
         key = find(key_id)
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
-            token = UnverifiedJWS(header, signing_input, signature, payload)
-            return self._pipeline.after_key(Unproven(issuer, header, token, claims), key, scopes, trail)
+            parsed = UnverifiedJWS(header, signing_input, signature, payload)
+            seen = self._pipeline.after_key(Unproven(issuer, header, parsed, claims), key, scopes, trail)
+            return self._finish(issuer, seen, token, evidence)
         if trail is not None:
             trail.key = key
         if not key.verify(signature, signing_input):
@@ -81,9 +81,19 @@ class Shortcut:
         check_claims(claims, self._now())
         if scopes:
             check_scopes(claims, scopes)
-        return tuple.__new__(Verified, (claims["iss"], key.key_id, key.algorithm.name, claims))
+        seen = tuple.__new__(Verified, (claims["iss"], key.key_id, key.algorithm.name, claims))
+        return seen if ends_here and "cnf" not in claims else self._finish(issuer, seen, token, evidence)
 
+    def _finish(self, issuer: TrustedIssuer, seen: Verified, token: str | bytes, evidence: Evidence) -> Verified:
+        return self._pipeline.finish(issuer, Proven(issuer.policy, seen, token, evidence))
 
-def _gather(issuer: TrustedIssuer) -> _Ordinary:
-    policy = issuer.policy
-    return _Ordinary(issuer, policy.algorithms, policy.typ, issuer.source.find, policy.rules.check)
+    def _gather(self, issuer: TrustedIssuer) -> _Ordinary:
+        policy, find, pipeline = issuer.policy, issuer.source.find, self._pipeline
+
+        def find_unrevoked(key_id: str | None) -> VerificationKey:
+            pipeline.check_revoked(issuer, key_id)
+            return find(key_id)
+
+        found = find if pipeline.revocation is None else find_unrevoked
+        ends_here = issuer.binding is UNBOUND and not issuer.checks and pipeline.revocation is None
+        return _Ordinary(issuer, policy.algorithms, policy.typ, found, policy.rules.check, ends_here)

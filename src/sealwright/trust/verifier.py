@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
+from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.events import Observer, TokenDecided, tell
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
-from sealwright.trust.decision import Decision, Step, Verified
-from sealwright.trust.explain import explain
+from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
+from sealwright.trust.explain import explained
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
@@ -59,50 +61,66 @@ class Verifier:
         self._shortcut = Shortcut(self._pipeline)
         self._observer = observer
 
-    def verify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
-        """The claims of an acceptable token. Raises RejectedError, or UnavailableError when it cannot be decided."""
+    def verify(
+        self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
+    ) -> Verified:
+        """The claims of an acceptable token. Raises RejectedError, or UnavailableError when it cannot be decided.
+
+        ``evidence`` is what came with the token: one that is bound to a key (``cnf``) is refused without.
+        """
         if self._observer is not None:
-            return _opened(self.decide(token, scopes=scopes))
+            return _opened(self.decide(token, scopes=scopes, evidence=evidence))
         try:  # the same, without building what nobody observes
-            return self._shortcut.verify(token, scopes) or self._pipeline.verify(token, scopes)
+            return self._shortcut.verify(token, scopes, evidence) or self._pipeline.verify(token, scopes, evidence)
         except RejectedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
-            return _opened(_refused(error))
+            return _opened(Decision.refused(error))
 
-    async def averify(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Verified:
+    async def averify(
+        self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
+    ) -> Verified:
         """``verify`` for an event loop."""
-        return _opened(await self.adecide(token, scopes=scopes))
+        return _opened(await self.adecide(token, scopes=scopes, evidence=evidence))
 
-    def decide(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Decision:
-        """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had."""
-        trail = self._trail()
-        try:
-            seen = self._shortcut.verify(token, scopes, trail) or self._pipeline.verify(token, scopes, trail)
-            decision = Decision("accepted", seen)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
-            decision = _refused(error)
-        self._observe(decision, trail)
-        return decision
+    def decide(
+        self,
+        token: str | bytes,
+        *,
+        scopes: frozenset[str] = frozenset(),
+        evidence: Evidence = NO_EVIDENCE,
+        explain: bool = False,
+    ) -> Decision:
+        """Like ``verify``, and never raises: neither for a bad token nor for keys that cannot be had.
 
-    async def adecide(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> Decision:
-        """``decide`` for an event loop: known keys are found at once, others are awaited."""
-        trail = self._trail()
-        try:
-            seen = self._pipeline.before_key(token, trail)
-            key = await seen.issuer.source.afind(seen.header.key_id)
-            decision = Decision("accepted", self._pipeline.after_key(seen, key, scopes, trail))
-        except Exception as error:  # noqa: BLE001 - as in decide
-            decision = _refused(error)
-        self._observe(decision, trail)
-        return decision
-
-    def explain(self, token: str | bytes, *, scopes: frozenset[str] = frozenset()) -> tuple[Step, ...]:
-        """The checks on a token in their order, what each expected and found; one that failed is the last.
-
-        For people: unlike ``decide`` it emits no event.
+        With ``explain`` the decision has its ``steps``: each check, what it expected and what it found.
         """
-        return explain(self._pipeline, token, scopes)
+        trail = self._trail()
+        if explain:
+            decision = explained(self._pipeline, token, scopes, evidence, trail or Trail())
+        else:
+            decision = self._decided(token, scopes, evidence, trail)
+        self._observe(decision, trail)
+        return decision
+
+    async def adecide(
+        self,
+        token: str | bytes,
+        *,
+        scopes: frozenset[str] = frozenset(),
+        evidence: Evidence = NO_EVIDENCE,
+        explain: bool = False,
+    ) -> Decision:
+        """``decide`` for an event loop: known keys are found at once, others are awaited."""
+        if explain:
+            return await asyncio.to_thread(self.decide, token, scopes=scopes, evidence=evidence, explain=True)
+        trail = self._trail()
+        try:
+            decision = Decision("accepted", await self._pipeline.averify(token, scopes, evidence, trail))
+        except Exception as error:  # noqa: BLE001 - as in decide
+            decision = Decision.refused(error)
+        self._observe(decision, trail)
+        return decision
 
     def close(self) -> None:
         """Close the key sources."""
@@ -115,11 +133,18 @@ class Verifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _trail(self) -> Trail:
-        return Trail() if self._observer is None else Trail(self._pipeline.clock.monotonic())
+    def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
+        try:
+            seen = self._shortcut.verify(token, scopes, evidence, trail)
+            return Decision("accepted", seen or self._pipeline.verify(token, scopes, evidence, trail))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
+            return Decision.refused(error)
 
-    def _observe(self, decision: Decision, trail: Trail) -> None:
-        if self._observer is None:
+    def _trail(self) -> Trail | None:
+        return None if self._observer is None else Trail(self._pipeline.clock.monotonic())
+
+    def _observe(self, decision: Decision, trail: Trail | None) -> None:
+        if self._observer is None or trail is None:
             return
         row = trail.key.algorithm if trail.key else None
         event = TokenDecided(
@@ -138,16 +163,6 @@ def _opened(decision: Decision) -> Verified:
         assert decision.error is not None
         raise decision.error
     return decision.verified
-
-
-def _refused(error: Exception) -> Decision:
-    if isinstance(error, RejectedError):
-        return Decision("rejected", error=error)
-    if not isinstance(error, UnavailableError):
-        fault = UnavailableError(Reason.SOURCE_UNAVAILABLE, "the token could not be checked", detail=repr(type(error)))
-        fault.__cause__ = error
-        error = fault
-    return Decision("undecided", error=error)
 
 
 def _only(

@@ -138,9 +138,8 @@ class KeyOperations(IssuerOperations):
         return AuditOperations(self._process, self._actor)
 
     def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
-        verifier, needed = self._process.verifier(audience), frozenset(scopes)
-        steps = verifier.explain(token, scopes=needed) if explain else None
-        return verifier.decide(token, scopes=needed).to_dict(steps)
+        verifier = self._process.verifier(audience)
+        return verifier.decide(token, scopes=frozenset(scopes), explain=explain).to_dict()
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()

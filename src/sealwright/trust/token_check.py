@@ -1,0 +1,60 @@
+"""TokenCheck protocol: one more rule over a token whose signature and claims hold. It may ask others."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from sealwright.errors import Reason, RejectedError
+from sealwright.trust.decision import Verified
+from sealwright.trust.evidence import Evidence
+from sealwright.trust.policy import VerificationPolicy
+
+
+class Proven(NamedTuple):
+    """A token whose signature and claims hold under a policy, and what came with it."""
+
+    policy: VerificationPolicy
+    verified: Verified
+    token: str | bytes
+    evidence: Evidence
+
+    @property
+    def claims(self) -> Any:
+        return self.verified.claims
+
+    def __repr__(self) -> str:
+        return f"Proven({self.verified!r}, <token>)"
+
+
+class TokenCheck(Protocol):
+    """Raises RejectedError, or UnavailableError when it cannot be decided.
+
+    ``name`` and ``expects`` are for explanations. ``acheck`` does the same for an event loop and never blocks it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def expects(self) -> str: ...
+
+    def check(self, seen: Proven, now: float) -> None: ...
+
+    async def acheck(self, seen: Proven, now: float) -> None: ...
+
+
+class Unbound:
+    """Tokens that are bound to a key need evidence, and here is nobody who could judge any."""
+
+    name = "binding"
+    expects = "a token that is bound to no key"
+
+    def check(self, seen: Proven, _: float) -> None:
+        if "cnf" in seen.claims:
+            raise RejectedError(Reason.BINDING_MISSING, "the token is bound to a key that nobody proved to hold")
+
+    async def acheck(self, seen: Proven, now: float) -> None:
+        self.check(seen, now)
+
+
+UNBOUND = Unbound()

@@ -1,0 +1,130 @@
+"""What comes after signature and claims: revoked tokens, bound tokens, actors, and the checks that an issuer has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import sealwright as sw
+from sealwright.clock import ManualClock
+from sealwright.errors import Reason, RejectedError, UnavailableError
+from sealwright.jose import strict_json
+from sealwright.trust.decision import Decision
+from sealwright.trust.evidence import Evidence
+from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.token_check import Proven, TokenCheck
+
+CLOCK = ManualClock()
+ISSUERS = ("https://one.example", "https://two.example")
+KEY = sw.PrivateJWK.generate("EdDSA", key_id="k")
+PLAIN = {"aud": "orders", "exp": int(CLOCK.now()) + 200, "jti": "t-1"}
+
+
+class Recording:
+    """A check that says what it saw, and refuses when it is told to."""
+
+    def __init__(self, name: str, seen: list[Any], error: Exception | None = None) -> None:
+        self.name, self.expects, self._seen, self._error = name, "to be asked", seen, error
+
+    def check(self, proven: Proven, _: float) -> None:
+        self._seen.append((self.name, proven.evidence.method))
+        if self._error is not None:
+            raise self._error
+
+    async def acheck(self, proven: Proven, now: float) -> None:
+        self.check(proven, now)
+
+
+class RevokedTokens:
+    def key_revoked(self, issuer: str, key_id: str) -> bool:
+        return False
+
+    def token_revoked(self, issuer: str, token_id: str) -> bool:
+        return (issuer, token_id) == (ISSUERS[0], "t-1")
+
+
+def verifier(*checks: TokenCheck, **given: Any) -> sw.Verifier:
+    source = StaticKeys(KEY.public)
+    trusted = [
+        TrustedIssuer(VerificationPolicy(issuer=name, audience="orders"), source, checks=checks) for name in ISSUERS
+    ]
+    return sw.Verifier(issuers=trusted, clock=CLOCK, **given)
+
+
+def token(issuer: str = ISSUERS[0], **claims: Any) -> str:
+    return sw.sign(strict_json.encode_object({"iss": issuer, **PLAIN, **claims}), KEY)
+
+
+def every_way(one: sw.Verifier, text: str, evidence: Evidence = Evidence()) -> Decision:  # noqa: B008
+    ways = [
+        one.decide(text, evidence=evidence),
+        asyncio.run(one.adecide(text, evidence=evidence)),
+        one.decide(text, evidence=evidence, explain=True),
+        asyncio.run(one.adecide(text, evidence=evidence, explain=True)),
+    ]
+    assert len({(way.outcome, way.reason, str(way.verified)) for way in ways}) == 1
+    return ways[2]
+
+
+def test_a_token_that_is_bound_to_a_key_is_never_a_bearer_token() -> None:
+    decision = every_way(verifier(), token(cnf={"jkt": "x"}))
+    assert (decision.outcome, decision.reason) == ("rejected", Reason.BINDING_MISSING)
+    assert (decision.steps or ())[-1].check == "binding"
+
+
+def test_a_single_revoked_token_is_refused_and_only_for_its_issuer() -> None:
+    one = verifier(revocation=RevokedTokens())
+    assert every_way(one, token()).reason == Reason.TOKEN_REVOKED
+    assert every_way(one, token(ISSUERS[1])).accepted
+    assert every_way(one, token(jti="t-2")).accepted
+
+
+def test_the_checks_of_an_issuer_are_asked_in_order_and_see_the_evidence() -> None:
+    seen: list[Any] = []
+    one = verifier(Recording("first", seen), Recording("second", seen))
+    decision = every_way(one, token(ISSUERS[1]), Evidence(method="GET"))
+    assert decision.accepted
+    assert seen == [("first", "GET"), ("second", "GET")] * 4
+    assert [step.check for step in decision.steps or ()][-3:] == ["revoked token", "first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RejectedError(Reason.REPLAY_SEEN_BEFORE, "seen"), "rejected"),
+        (UnavailableError(Reason.REPLAY_UNAVAILABLE, "gone"), "undecided"),
+        (ValueError("a fault"), "undecided"),
+    ],
+)
+def test_a_check_that_fails_ends_it_and_a_fault_never_accepts(error: Exception, outcome: str) -> None:
+    seen: list[Any] = []
+    one = verifier(Recording("first", seen, error), Recording("second", seen))
+    assert every_way(one, token()).outcome == outcome
+    assert {name for name, _ in seen} == {"first"}
+
+
+def test_no_check_is_asked_about_a_bad_token() -> None:
+    seen: list[Any] = []
+    one = verifier(Recording("first", seen))
+    for bad in (token()[:-8] + "AAAAAAAA", token(exp=5), token(aud="bills"), token("https://three.example")):
+        assert every_way(one, bad).outcome == "rejected"
+    assert not seen
+
+
+@pytest.mark.parametrize("act", [5, "alice", [], {"sub": 7}, {"sub": "a", "act": "b"}, None])
+def test_an_actor_that_is_none_is_refused(act: object) -> None:
+    assert every_way(verifier(), token(act=act)).reason == Reason.CLAIMS_ACTOR
+
+
+def test_actors_are_known_in_order_and_only_so_many_are_allowed() -> None:
+    act: dict[str, Any] = {"sub": "d"}
+    for name in ("c", "b", "a"):
+        act = {"sub": name, "act": act}
+    seen = every_way(verifier(), token(act=act)).verified
+    assert seen is not None
+    assert [actor["sub"] for actor in seen.actors] == ["a", "b", "c", "d"]
+    assert every_way(verifier(), token(act={"sub": "z", "act": act})).reason == Reason.CLAIMS_ACTOR
