@@ -1,4 +1,4 @@
-"""What tests of token binding have in common: an issuer's bound tokens, and proofs of any kind that a client might make."""
+"""What tests of token binding have in common: bound tokens, and proofs of any kind that a client might make."""
 
 from __future__ import annotations
 

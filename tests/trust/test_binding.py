@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from binding_parts import JKT, X5T, OnceEach, bound_token, each_way, evidence, proof_of, token, verifier
+from binding_parts import (
+    AUDIENCE,
+    ISSUER,
+    ISSUER_KEY,
+    JKT,
+    X5T,
+    OnceEach,
+    bound_token,
+    each_way,
+    evidence,
+    proof_of,
+    token,
+    verifier,
+)
 
 import sealwright as sw
 from sealwright.clock import ManualClock
@@ -13,6 +26,7 @@ from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.trust.binding import Binding
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.evidence import Evidence
+from sealwright.trust.sources.static import StaticKeys
 
 OTHER = sw.PrivateJWK.generate("ES256")
 
@@ -44,8 +58,9 @@ def test_a_bound_token_without_evidence_is_never_a_bearer_token(
 @pytest.mark.parametrize(
     "cnf",
     [
-        {"kid": "k"}, {"jwk": {"kty": "EC"}}, {"jkt": JKT, "jku": "https://x.example"}, {"x5t": X5T}, {}, [], None, "jkt",
-        {"jkt": 5}, {"jkt": None}, {"jkt": JKT + "="}, {"jkt": JKT[:-1]}, {"x5t#S256": X5T.encode().hex()}, {"jkt": ""},
+        {"kid": "k"}, {"jwk": {"kty": "EC"}}, {"jkt": JKT, "jku": "https://x.example"}, {"x5t": X5T}, {}, [],
+        None, "jkt", {"jkt": 5}, {"jkt": None}, {"jkt": JKT + "="}, {"jkt": JKT[:-1]},
+        {"x5t#S256": X5T.encode().hex()}, {"jkt": ""},
     ],
 )  # fmt: skip
 def test_a_binding_that_is_not_understood_is_refused_whatever_came_with_it(clock: ManualClock, cnf: Any) -> None:
@@ -165,9 +180,6 @@ def test_a_store_that_is_down_leaves_it_undecided(clock: ManualClock) -> None:
 
 
 def test_proofs_are_not_taken_where_there_are_no_rules_for_them(clock: ManualClock) -> None:
-    from binding_parts import AUDIENCE, ISSUER, ISSUER_KEY
-
-    from sealwright.trust.sources.static import StaticKeys
 
     policy = sw.VerificationPolicy(issuer=ISSUER, audience=AUDIENCE)
     trusted = sw.TrustedIssuer(policy, StaticKeys(ISSUER_KEY.public), Binding())
