@@ -148,6 +148,16 @@ def test_a_proof_from_ahead_of_time_is_remembered_until_its_own_end(clock: Manua
     assert one.decide(text, evidence=shown).reason == Reason.REPLAY_SEEN_BEFORE
 
 
+def test_a_proof_is_remembered_for_verifiers_whose_clocks_lie_four_minutes_apart(clock: ManualClock) -> None:
+    claims, behind, text = OnceEach(clock), ManualClock(clock.now() - 240), bound_token(clock)
+    fast, slow = verifier(clock, claims), verifier(behind, claims)
+    shown = evidence(proof_of(text, ManualClock(clock.now() - 69)))
+    assert fast.decide(text, evidence=shown).accepted
+    for one in (clock, behind):
+        one.advance(239)
+    assert slow.decide(text, evidence=shown).reason == Reason.REPLAY_SEEN_BEFORE
+
+
 def test_nothing_is_claimed_for_a_proof_that_does_not_hold(clock: ManualClock) -> None:
     claims = OnceEach(clock)
     one, text = verifier(clock, claims), bound_token(clock)

@@ -56,12 +56,12 @@ class Binding:
     def check(self, seen: Proven, now: float) -> None:
         proof = self.judge(seen, now)
         if proof is not None and self.claims is not None:
-            _once(self.claims.claim(_claim_key(proof), proof.good_for_s))
+            _once(self.claims.claim(_claim_key(proof), proof.remember_for_s))
 
     async def acheck(self, seen: Proven, now: float) -> None:
         proof = self.judge(seen, now)
         if proof is not None and self.claims is not None:
-            _once(await self.claims.aclaim(_claim_key(proof), proof.good_for_s))
+            _once(await self.claims.aclaim(_claim_key(proof), proof.remember_for_s))
 
     def judge(self, seen: Proven, now: float) -> Presented | None:
         """Everything but the claim of the proof, which is left to the caller. Raises RejectedError ``binding.*``."""
@@ -108,7 +108,7 @@ def _check_certificate(evidence: Evidence, thumbprint: str) -> None:
 def _claim_key(proof: Presented) -> bytes:
     """RFC 9449 §11.1: one client's identifier cannot use up another's, nor that of another URL."""
     parts = ("dpop", proof.url, proof.thumbprint, proof.proof_id)
-    return hashlib.sha256(b"\0".join(part.encode() for part in parts)).digest()  # only the last can have a NUL
+    return hashlib.sha256(b"\0".join(part.encode() for part in parts)).digest()[:16]  # NUL is in no other part
 
 
 def _once(claimed: bool) -> None:

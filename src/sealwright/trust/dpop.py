@@ -31,12 +31,12 @@ MAXIMUM_AGE_S = 3600.0
 
 
 class Presented(NamedTuple):
-    """One proof that holds: what names it among all others, and for how long it would hold again."""
+    """One proof that holds: what names it among all others, and for how long to remember it."""
 
     url: str
     thumbprint: str
     proof_id: str
-    good_for_s: float
+    remember_for_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,8 @@ class DpopProofs:
     """The rules for DPoP proofs. Pure.
 
     A proof is good for ``maximum_age_s`` seconds after its iat and from ``maximum_ahead_s`` before it, with
-    ``leeway_s`` for clocks added at its end. With ``nonces`` a proof needs one of theirs as well. Raises
+    ``leeway_s`` for clocks added at its end; it is remembered for ``clock_margin_s`` longer, which is how far the clocks
+    of verifiers may lie apart. With ``nonces`` a proof needs one of theirs as well. Raises
     ConfigurationError ``settings.invalid``.
     """
 
@@ -52,6 +53,7 @@ class DpopProofs:
     maximum_age_s: float = 60.0
     maximum_ahead_s: float = 10.0
     leeway_s: float = 10.0
+    clock_margin_s: float = 240.0
     nonces: DpopNonces | None = None
     _names: frozenset[str] = field(init=False, repr=False)  # the "alg" names that a proof may carry
 
@@ -59,7 +61,7 @@ class DpopProofs:
         if not self.algorithms or not self.algorithms <= ASYMMETRIC:
             raise _wrong("the proofs' algorithms are a set of asymmetric ones")
         ahead = all(0 <= time_s <= MAXIMUM_LEEWAY_S for time_s in (self.maximum_ahead_s, self.leeway_s))
-        if not ahead or not 1 <= self.maximum_age_s <= MAXIMUM_AGE_S:
+        if not ahead or not 1 <= self.maximum_age_s <= MAXIMUM_AGE_S or not 0 <= self.clock_margin_s <= MAXIMUM_AGE_S:
             raise _wrong("a proof is good for an hour at most, and ahead of time for two minutes")
         names = frozenset().union(*(ALGORITHMS[name].accepts for name in self.algorithms))
         object.__setattr__(self, "_names", names)
@@ -84,9 +86,9 @@ class DpopProofs:
         proof_id = _identifier(claims)
         if self.nonces is not None:
             self.nonces.check(claims.get("nonce"), now)
-        good_for_s = self._good_for_s(claims, now)
+        remember_for_s = self._remember_for_s(claims, now)
         self._check_key(unverified, thumbprint)
-        return Presented(target, thumbprint, proof_id, good_for_s)
+        return Presented(target, thumbprint, proof_id, remember_for_s)
 
     def _check_header(self, header: Header) -> None:
         header.check_type(TYP)
@@ -100,7 +102,7 @@ class DpopProofs:
         if not isinstance(url, str) or normalized(url) != target:
             _refuse("the DPoP proof is for another URL")
 
-    def _good_for_s(self, claims: Mapping[str, Any], now: float) -> float:
+    def _remember_for_s(self, claims: Mapping[str, Any], now: float) -> float:
         issued = claims.get("iat")
         if issued is None:
             _refuse('the DPoP proof has no "iat"')
@@ -109,7 +111,7 @@ class DpopProofs:
         left_s = float(issued) + self.maximum_age_s + self.leeway_s - now
         if left_s <= 0:
             _refuse("the DPoP proof was made too long ago")
-        return left_s + self.leeway_s  # for a worker whose clock is behind ours
+        return left_s + self.clock_margin_s
 
     def _check_key(self, unverified: UnverifiedJWS, thumbprint: str) -> None:
         """The key in the header proves its own possession, and is used for nothing else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -65,8 +66,6 @@ def test_proofs_for_a_token_endpoint_have_no_token_and_are_refused_with_one(vect
 
 
 def test_the_certificate_of_rfc_9440_has_its_thumbprint_in_every_form(vectors: Load) -> None:
-    from urllib.parse import quote
-
     example = vectors("applied/rfc9440/vector.json")
     leaf = example["leaf_x5t_S256"]
     assert parse_header(example["client_cert"], "rfc9440") == leaf
