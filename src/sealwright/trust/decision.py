@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from sealwright.errors import Reason, RejectedError, SealwrightError, UnavailableError
 from sealwright.jose.claims import actors_of
+from sealwright.jose.strict_json import MAX_DEPTH
 from sealwright.trust.dpop_nonces import NonceError
 
 
@@ -29,8 +30,14 @@ class Verified(NamedTuple):
 
     @property
     def actors(self) -> tuple[Mapping[str, Any], ...]:
-        """Who acts for the subject, the current actor first (RFC 8693 §4.1). Only the first one may count."""
-        return actors_of(self.claims)
+        """Who acts for the subject, the current actor first (RFC 8693 §4.1); the others are history."""
+        return actors_of(self.claims, MAX_DEPTH)  # the policy had its say about their number
+
+    @property
+    def actor(self) -> Mapping[str, Any] | None:
+        """Who acts for the subject now: the only one of the actors that may count for a decision."""
+        actors = self.actors
+        return actors[0] if actors else None
 
     @property
     def confirmation(self) -> Mapping[str, str]:

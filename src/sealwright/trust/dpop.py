@@ -44,8 +44,8 @@ class DpopProofs:
     """The rules for DPoP proofs. Pure.
 
     A proof is good for ``maximum_age_s`` seconds after its iat and from ``maximum_ahead_s`` before it, with
-    ``leeway_s`` for clocks added at its end; it is remembered for ``clock_margin_s`` longer, which is how far the clocks
-    of verifiers may lie apart. With ``nonces`` a proof needs one of theirs as well. Raises
+    ``leeway_s`` for clocks added at its end; it is remembered for ``clock_margin_s`` longer, which is how far the
+    clocks of verifiers may lie apart. With ``nonces`` a proof needs one of theirs as well. Raises
     ConfigurationError ``settings.invalid``.
     """
 
