@@ -24,7 +24,7 @@ from binding_parts import (
 import sealwright as sw
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose import base64url
+from sealwright.jose import base64url, strict_json
 from sealwright.profiles.dpop_proof import sign_proof
 from sealwright.trust.dpop import ALGORITHMS_OF_PROOFS, DpopProofs
 from sealwright.trust.evidence import Evidence
@@ -141,6 +141,38 @@ def signed_text(header: str, payload: str) -> str:
 def test_what_is_not_exactly_one_proof_is_refused(clock: ManualClock, name: str) -> None:
     text = bound_token(clock)
     assert answer(clock, text, *NOT_PROOFS[name](proof_of(text, clock))) == Reason.BINDING_PROOF
+
+
+def test_a_proof_that_is_larger_than_proofs_are_is_refused_though_it_would_hold(clock: ManualClock) -> None:
+    text = bound_token(clock)
+    header, claims = parts(proof_of(text, clock))
+    assert answer(clock, text, signed(header, {**claims, "more": "x" * 8_000})) is None
+    assert answer(clock, text, signed(header, {**claims, "more": "x" * 12_000})) == Reason.BINDING_PROOF
+
+
+def test_the_claims_of_a_proof_are_always_encoded(clock: ManualClock) -> None:
+    """RFC 7797 §7."""
+    text, url = bound_token(clock), "https://orders/"
+    header, claims = parts(sign_proof(CLIENT_KEY, METHOD, url, token=text, clock=clock))
+    encoded = base64url.encode(strict_json.encode_object({**header, "b64": False, "crit": ["b64"]}))
+    signing_input = encoded + b"." + strict_json.encode_object(claims)
+    proof = (signing_input + b"." + base64url.encode(CLIENT_KEY.sign(signing_input))).decode()
+    assert sw.verify_signature(proof, CLIENT_KEY.public).json() == claims
+    assert each_way(lambda: verifier(clock), text, evidence(proof, url=url)).reason == Reason.BINDING_PROOF
+
+
+def test_an_algorithm_that_is_not_allowed_is_refused_before_anything_else_is_read(clock: ManualClock) -> None:
+    text = bound_token(clock)
+    header, claims = parts(proof_of(text, clock))
+    bad = evidence(signed({**header, "alg": "ES384"}, {**claims, "htm": "GET"}))
+    errors = [
+        verifier(clock, dpop=rules).decide(text, evidence=bad).error
+        for rules in (DpopProofs(algorithms=frozenset({"ES256"})), DpopProofs())
+    ]
+    assert [error.message for error in errors if error] == [
+        "the DPoP proof is malformed",
+        "the DPoP proof is for another method",
+    ]
 
 
 @pytest.mark.parametrize("missing", ["method", "url"])
