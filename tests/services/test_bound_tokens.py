@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 from test_together import ask
 
 import sealwright as sw
+from sealwright.client.evidence import evidence_members
 from sealwright.clock import ManualClock
 from sealwright.jose import strict_json
 from sealwright.profiles.dpop_proof import sign_proof
@@ -19,6 +21,7 @@ from sealwright.services.verifier_service.app import DecisionEndpoint, openapi_p
 from sealwright.trust.binding import Binding
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.dpop_nonces import DpopNonces
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.trust.sources.static import StaticKeys
 
 CLOCK = ManualClock()
@@ -73,6 +76,16 @@ def test_a_proof_is_accepted_once_with_the_request_that_it_was_made_for() -> Non
     assert answer(app, **body)[1]["outcome"] == "accepted"
     assert answer(app, **body)[1]["reason"] == "replay.seen_before"
     assert answer(app, token=text)[1]["reason"] == "binding.missing"
+
+
+def test_what_the_client_sends_is_what_the_service_reads() -> None:
+    app, text = app_of(DpopProofs()), token(jkt=CLIENT.public.thumbprint(), **{"x5t#S256": X5T})
+    proof = sign_proof(CLIENT, "GET", URL, token=text, clock=CLOCK)
+    shown = Evidence(method="GET", url=URL, scheme="dpop", proofs=(proof,), certificate_thumbprint=X5T)
+    twice = replace(shown, proofs=(proof, proof))
+    assert answer(app, token=text, **evidence_members(twice))[1]["reason"] == "binding.proof"
+    assert answer(app, token=text, **evidence_members(shown))[1]["outcome"] == "accepted"
+    assert evidence_members(NO_EVIDENCE) == {}
 
 
 def test_a_certificate_is_told_by_its_thumbprint() -> None:
