@@ -1,6 +1,6 @@
 """Presenters: processes that present one token many times at the same moment, each to a verifier of its own.
 
-As a program it is one of them: a line of JSON in, with a token and when to present it; a line out, with what came of it.
+As a program it is one of them: a line of JSON in, a token and when to present it; a line out, what came of it.
 """
 
 from __future__ import annotations

@@ -41,8 +41,13 @@ class RedisServer:
 
     def start(self) -> None:
         chosen = {
-            **{"save": "", "port": str(self.port), "bind": "127.0.0.1", "unixsocket": f"{self._folder}/socket"},
-            **{"dir": str(self._folder), "maxmemory": "64mb", "maxmemory-policy": "noeviction"},
+            "save": "",
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "unixsocket": f"{self._folder}/socket",
+            "dir": str(self._folder),
+            "maxmemory": "64mb",
+            "maxmemory-policy": "noeviction",
             **self._settings,
         }
         command = ["redis-server", *(part for name, value in chosen.items() for part in (f"--{name}", value))]

@@ -20,7 +20,7 @@ from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import ConfigurationError, Reason, SealwrightError
 from sealwright.trust.replay import full, unavailable
 from sealwright.trust.stores.batches import Answer, Claim
-from sealwright.trust.stores.redis_record import NEW, RECORD_KEY, RedisFacts, renewed
+from sealwright.trust.stores.redis_record import RECORD_KEY, RedisFacts, evicted_since, renewed
 from sealwright.trust.stores.shared import TIMEOUT_S, SharedReplayStore
 
 PREFIX = b"rp:"
@@ -142,16 +142,11 @@ class _RedisSender:
             ask("SET", RECORD_KEY, record.encode())
             if ask("EXEC") is None:
                 return False
-            self._note_evictions(found, facts)
+            self._seen.evicted += evicted_since(found, facts)
         self._record = record.encode()
         left_ms = record.complete_since_ms + self._window_s * 1000 - now_ms
         self._opens_at = SYSTEM_CLOCK.monotonic() + (left_ms / 1000 if record.complete_since_ms else 0.0)
         return True
-
-    def _note_evictions(self, found: bytes | None, facts: RedisFacts) -> None:
-        before = found.split(b" ") if found not in (None, NEW) else []
-        if len(before) == 4 and before[0].decode() == facts.run_id:
-            self._seen.evicted += facts.evicted - int(before[1])
 
 
 def _asking(connection: Any) -> Callable[..., Any]:

@@ -68,6 +68,12 @@ def renewed(found: bytes | None, facts: RedisFacts, now_ms: int) -> RedisRecord:
     return RedisRecord(facts.run_id, facts.evicted, facts.durable, since_ms)
 
 
+def evicted_since(found: bytes | None, facts: RedisFacts) -> int:
+    """How many entries were evicted since the record was written, as far as one can know."""
+    before = RedisRecord.parse(found) if found else None
+    return 0 if before is None or before.run_id != facts.run_id else facts.evicted - before.evicted
+
+
 def _kept(before: RedisRecord, facts: RedisFacts) -> bool:
     """Nothing was lost in between: the same run that evicted nothing more, or a restart of one that lost nothing."""
     if before.run_id == facts.run_id:

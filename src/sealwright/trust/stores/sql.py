@@ -223,7 +223,7 @@ def _parsed(url: str) -> URL:
     """Only its kind is named in an error: it may hold a password."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         parsed = None
     wanted = ("sqlite", "postgresql")
     if parsed is None or parsed.drivername not in wanted or parsed.database in (None, "", ":memory:"):
