@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ import presenters
 import pytest
 from presenters import token
 from redis_server import DURABLE, RedisServer
-from servers import free_port
+from servers import free_port, waiting_connections
 
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.events import Event, ReplayClaimed
@@ -175,6 +176,14 @@ async def _many(store: ReplayStore) -> None:
     answers = await asyncio.gather(*(store.aclaim(new_key(), 60) for _ in range(50)), return_exceptions=True)
     assert all(isinstance(answer, UnavailableError) for answer in answers)
     raise answers[0]  # type: ignore[misc]
+
+
+def test_a_claim_without_an_answer_is_not_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with closing(RedisReplayStore(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", timeout_s=0.1)) as store:
+            failing(lambda: store.claim(new_key(), 60))
+            time.sleep(0.5)
+        assert waiting_connections(silent) == 1
 
 
 def test_an_event_loop_goes_on_while_redis_hangs(server: RedisServer, store: ReplayStore) -> None:

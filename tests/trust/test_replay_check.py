@@ -160,40 +160,52 @@ def test_a_bad_token_never_reaches_the_store() -> None:
     assert not place.store.asked
 
 
+class Ahead:
+    """A clock that lies ahead of another, or behind it."""
+
+    def __init__(self, clock: ManualClock, ahead_s: float) -> None:
+        self._clock, self._ahead_s = clock, ahead_s
+
+    def now(self) -> float:
+        return self._clock.now() + self._ahead_s
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+def verifier_with(place: Place, clock: Ahead) -> sw.Verifier:
+    """The same rules and store, by another clock."""
+    check = ReplayCheck(place.store, clock=clock)
+    trusted = [TrustedIssuer(one.policy, one.source, checks=(check,)) for one in place.verifier._pipeline.issuers]
+    return sw.Verifier(issuers=trusted, clock=clock)
+
+
+def test_the_slowest_clock_refuses_what_the_fastest_one_accepted_to_the_last_moment() -> None:
+    place = Place()
+    fast, slow = (verifier_with(place, Ahead(place.clock, ahead_s)) for ahead_s in (120, -120))
+    token = place.token(lifetime_s=300)
+    assert fast.decide(token).accepted
+    place.clock.advance(300 + 5 + 120 - 0.5)
+    assert slow.decide(token).reason == Reason.REPLAY_SEEN_BEFORE
+    place.clock.advance(1)
+    assert slow.decide(token).reason == Reason.CLAIMS_EXPIRED
+
+
 @given(
     ahead_s=st.floats(-120, 120),
+    rules=st.fixed_dictionaries({"leeway_s": st.floats(0, 120), "maximum_age_s": st.none() | st.floats(1, 900)}),
     lifetime_s=st.floats(1, 900),
-    leeway_s=st.floats(0, 120),
-    maximum_age_s=st.none() | st.floats(1, 900),
-    waits_s=st.lists(st.floats(0, 400), max_size=12),
-    here=st.lists(st.booleans(), min_size=13, max_size=13),
+    steps=st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=12),
 )
 def test_two_verifiers_whose_clocks_differ_never_accept_a_token_twice(
-    *,
-    ahead_s: float,
-    lifetime_s: float,
-    leeway_s: float,
-    maximum_age_s: float | None,
-    waits_s: list[float],
-    here: list[bool],
+    ahead_s: float, rules: dict[str, Any], lifetime_s: float, steps: list[tuple[float, bool]]
 ) -> None:
-    place = Place({"leeway_s": leeway_s, "maximum_age_s": maximum_age_s})
-    store = place.store
-
-    class Ahead:
-        def now(self) -> float:
-            return place.clock.now() + ahead_s
-
-        def monotonic(self) -> float:
-            return place.clock.monotonic()
-
-    rules = place.verifier._pipeline.issuers  # the same rules, by another clock
-    trusted = [TrustedIssuer(one.policy, one.source, checks=(ReplayCheck(store, clock=Ahead()),)) for one in rules]
-    elsewhere = sw.Verifier(issuers=trusted, clock=Ahead())
+    place = Place(rules)
+    both = place.verifier, verifier_with(place, Ahead(place.clock, ahead_s))
     token, accepted = place.token(lifetime_s, iat=place.clock.now()), 0
-    for wait_s, is_here in zip([0.0, *waits_s], here, strict=False):
+    for wait_s, number in steps:
         place.clock.advance(wait_s)
-        accepted += (place.verifier if is_here else elsewhere).decide(token).accepted
+        accepted += both[number].decide(token).accepted
     assert accepted <= 1
 
 

@@ -66,6 +66,18 @@ def test_what_ended_is_swept_from_memory_as_new_entries_come() -> None:
     assert len(store._by_end) == 100
 
 
+def test_an_entry_that_was_claimed_anew_is_not_swept_with_its_former_self() -> None:
+    clock = ManualClock()
+    store = MemoryReplayStore(clock=clock)
+    for number in range(100):
+        store.claim(key(number), 1)
+    clock.advance(2)
+    assert store.claim(key(99), 60)
+    for number in range(200, 220):
+        assert store.claim(key(number), 60)
+    assert not store.claim(key(99), 60)
+
+
 class Slow:
     """A sender that waits to be let go, and notes each batch."""
 
@@ -105,12 +117,18 @@ def test_callers_that_come_during_a_flight_share_the_next_one() -> None:
 def test_whom_nobody_waits_for_any_more_is_not_sent() -> None:
     slow = Slow()
     batches = Batches(lambda: slow, timeout_s=0.05, name="test")
+    began = time.monotonic()
     for number in range(4):
         with pytest.raises(UnavailableError):
             batches.ask(Claim(key(number), 1))
+    assert time.monotonic() - began < 2
+    assert (slow.batches, batches.errors) == ([1], 4)
     slow.go.set()
+    batches.check()
+    assert batches.ask(Claim(key(9), 1))
+    assert slow.batches[-1] == 1
+    assert sum(slow.batches) == 2
     batches.close()
-    assert slow.batches == [1]
 
 
 SQL = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sealwright.errors import ConfigurationError, Reason
+from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.trust.replay import ReplayStore
 from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_store
 
@@ -62,11 +62,10 @@ def test_a_relative_sqlite_file_is_one(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_sqlite_file_in_a_folder_that_is_not_there_claims_nothing(tmp_path: Path) -> None:
-    with (
-        closing(open_replay_store(f"sqlite:///{tmp_path}/none/claims.db")) as store,
-        pytest.raises(Exception, match="replay"),
-    ):
-        store.claim(b"k" * 16, 5)
+    with closing(open_replay_store(f"sqlite:///{tmp_path}/none/claims.db")) as store:
+        with pytest.raises(UnavailableError) as caught:
+            store.claim(b"k" * 16, 5)
+        assert caught.value.reason == Reason.REPLAY_UNAVAILABLE
 
 
 @pytest.mark.parametrize(
