@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from forwarder import Forwarder
 from hypothesis import given
 from hypothesis import strategies as st
 from postgresql import shared_cluster
@@ -204,3 +205,24 @@ def test_a_sqlite_file_that_somebody_else_holds_costs_the_timeout(tmp_path: Path
     assert store.claim(key(3), 60)
     assert not store.claim(key(1), 60)
     store.close()
+
+
+def test_a_postgresql_that_nobody_hears_from_costs_the_timeout_and_is_left_for_a_new_connection() -> None:
+    cluster = shared_cluster()
+    url = cluster.new_database()
+    with Forwarder(cluster.port) as between:
+        store = SqlReplayStore(url.replace(f":{cluster.port}/", f":{between.port}/"), timeout_s=0.3)
+        store.check()
+        assert store.claim(key(1), 60)
+        between.freeze()
+        for number in range(2, 5):
+            began = time.monotonic()
+            with pytest.raises(UnavailableError) as caught:
+                store.claim(key(number), 60)
+            assert time.monotonic() - began < 0.3 + 0.5
+            assert caught.value.reason == Reason.REPLAY_UNAVAILABLE
+        time.sleep(1)
+        between.thaw()
+        assert store.claim(key(9), 60)
+        assert not store.claim(key(1), 60)
+        store.close()

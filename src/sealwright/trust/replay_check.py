@@ -93,7 +93,7 @@ class ReplayCheck:
     def _judge(self, claim: _Claim, first: bool) -> None:
         if first and self._quota is not None:
             self._quota.count(claim.began + claim.ttl_s)
-        if first and self._here is not None and claim.usable_s <= OPEN_AT_MOST_S:
+        if first and claim.usable_s <= OPEN_AT_MOST_S:
             first = self._first_here(claim)
         self._observe(claim, "first" if first else "seen")
         if not first:
@@ -101,9 +101,8 @@ class ReplayCheck:
 
     def _first_here(self, claim: _Claim) -> bool:
         """Remembered for a failure of the store. What was let in during one must not come in again after it."""
-        assert self._here is not None
         try:
-            return self._here.claim(claim.key, claim.ttl_s)
+            return self._here is None or self._here.claim(claim.key, _own_ttl_s(claim))
         except UnavailableError:
             return True
 
@@ -112,7 +111,7 @@ class ReplayCheck:
         if self._here is None or not opens:
             self._close(claim, error)
         try:
-            first = self._here.claim(claim.key, claim.ttl_s)
+            first = self._here.claim(claim.key, _own_ttl_s(claim))
         except UnavailableError as full:
             self._close(claim, full)
         if not first:
@@ -126,6 +125,11 @@ class ReplayCheck:
     def _observe(self, claim: _Claim, outcome: ReplayOutcome, reason: Reason | None = None) -> None:
         if self._observer is not None:
             tell(self._observer, ReplayClaimed(claim.issuer, outcome, self._clock.monotonic() - claim.began, reason))
+
+
+def _own_ttl_s(claim: _Claim) -> float:
+    """In the memory of this process, whose clock is the one that decides."""
+    return max(claim.usable_s, 0.0) + 1.0
 
 
 def _last_instant(policy: VerificationPolicy, claims: Mapping[str, Any]) -> float:

@@ -63,6 +63,7 @@ ON CONFLICT (key) DO UPDATE SET ends_ms = excluded.ends_ms WHERE replay_claims.e
 _SWEEP = (
     "DELETE FROM replay_claims WHERE key IN (SELECT key FROM replay_claims WHERE ends_ms <= {now} LIMIT :most {skip})"
 )
+_GRACE_S = 0.5  # for the server to give up first
 _TABLE_LOCK = 7_308_913_410_241_875_041  # while one of several processes makes the table
 
 
@@ -186,27 +187,33 @@ def _taken(won: Counter[bytes], key: bytes) -> bool:
 
 
 def _engine(url: URL, timeout_s: float) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": timeout_s}, pool_size=1)
-        event.listen(engine, "connect", _on_sqlite_connect)
-        event.listen(engine, "begin", _on_sqlite_begin)
-        return engine
+    if url.get_backend_name() == "postgresql":
+        return _postgresql_engine(url, timeout_s)
+    engine = create_engine(url, connect_args={"timeout": timeout_s}, pool_size=1)
+    event.listen(engine, "connect", _on_sqlite_connect)
+    event.listen(engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _postgresql_engine(url: URL, timeout_s: float) -> Engine:
+    from sealwright.trust.stores.postgresql_session import connected  # its driver is an extra
+
     limit_ms = round(timeout_s * 1000)
     limits = f"-c statement_timeout={limit_ms} -c lock_timeout={limit_ms} -c synchronous_commit=on"
-    chosen = {
-        "options": f"{limits} {url.query.get('options', '')}".strip(),
-        "connect_timeout": "2",
-        "application_name": "sealwright-replay",
-        "target_session_attrs": "read-write",
-        "tcp_user_timeout": str(4 * limit_ms),
-    }
-    return create_engine(
-        url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
-        connect_args=chosen,
+    ours = {"connect_timeout": 2, "application_name": "sealwright-replay", "target_session_attrs": "read-write"}
+
+    def connect(_dialect: Any, _record: Any, _words: Any, given: dict[str, Any]) -> Any:
+        options = f"{limits} {given.get('options', '')}".strip()
+        return connected(timeout_s + _GRACE_S, {**ours, **given, "options": options})
+
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
         pool_size=1,
         use_native_hstore=False,
     )
+    event.listen(engine, "do_connect", connect)
+    return engine
 
 
 def _on_sqlite_connect(connection: Any, _: Any) -> None:
