@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sealwright as sw
@@ -67,11 +67,16 @@ class Presenters:
             one.stdin.write(json.dumps({"token": text, "at": at, "times": share}) + "\n")
         return lambda: [tuple(outcome) for one in self._running for outcome in self._read(one)]
 
+    def kill(self) -> None:
+        for one in self._running:
+            one.kill()
+
     def close(self) -> None:
         for one in self._running:
             assert one.stdin is not None
             assert one.stdout is not None
-            one.stdin.close()
+            with suppress(BrokenPipeError):
+                one.stdin.close()
             one.wait(30)
             one.stdout.close()
 
