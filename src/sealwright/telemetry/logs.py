@@ -19,6 +19,7 @@ from sealwright.events import (
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
+    ReplayClaimed,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
@@ -114,6 +115,11 @@ def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
     return facts | _result(event)
 
 
+def _claimed(event: ReplayClaimed) -> dict[str, Any]:
+    facts = {"level": "error", "event": "replay.claimed", "outcome": event.outcome, "issuer": shown(event.issuer)}
+    return facts | _result(event)
+
+
 def _moved(event: KeyMoved) -> dict[str, Any]:
     moved = {"before": event.before, "after": event.after, "actor": shown(event.actor), "reason": shown(event.reason)}
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
@@ -161,6 +167,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
+    ReplayClaimed: _claimed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
@@ -173,7 +180,12 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
 
 
 def _is_said_elsewhere(event: Event) -> bool:
-    """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks."""
+    """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks.
+
+    A claim stands behind a decision, which says why it failed; only that a failure was passed over it does not say.
+    """
+    if isinstance(event, ReplayClaimed):
+        return event.outcome != "failed_open"
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
     return isinstance(event, BackendCalled | BackendChecked | SigningWaited) and event.reason is None
@@ -188,7 +200,9 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-Timed = TokenDecided | TokenSigned | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
+Timed = (
+    TokenDecided | TokenSigned | ReplayClaimed | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
+)
 
 
 def _result(event: Timed) -> dict[str, Any]:
