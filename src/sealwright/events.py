@@ -68,6 +68,18 @@ class KeySourceRefreshed:
     reason: Reason | None = None
 
 
+FileUse = Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileFailed:
+    """The file of a source's last good keys was ignored, or could not be written; the source goes on without it."""
+
+    source: str  # the configured URL
+    use: FileUse
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class KeyMoved:
     issuer: str
@@ -144,6 +156,7 @@ Event = (
     | TokenDecided
     | ReplayClaimed
     | KeySourceRefreshed
+    | KeyFileFailed
     | KeyMoved
     | CertificateLoaded
     | BreakGlassUsed

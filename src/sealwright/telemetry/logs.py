@@ -16,6 +16,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    KeyFileFailed,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -120,6 +121,16 @@ def _claimed(event: ReplayClaimed) -> dict[str, Any]:
     return facts | _result(event)
 
 
+def _file_failed(event: KeyFileFailed) -> dict[str, Any]:
+    return {
+        "level": "warning",
+        "event": "key_file.failed",
+        "source": shown_source(event.source),
+        "use": event.use,
+        "reason": event.reason,
+    }
+
+
 def _moved(event: KeyMoved) -> dict[str, Any]:
     moved = {"before": event.before, "after": event.after, "actor": shown(event.actor), "reason": shown(event.reason)}
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
@@ -168,6 +179,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
     ReplayClaimed: _claimed,
+    KeyFileFailed: _file_failed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
