@@ -54,6 +54,18 @@ class KeySourceRefreshed:
     reason: Reason | None = None
 
 
+FileUse = Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileFailed:
+    """The file of a source's last good keys was ignored, or could not be written; the source goes on without it."""
+
+    source: str  # the configured URL
+    use: FileUse
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class KeyMoved:
     issuer: str
@@ -129,6 +141,7 @@ Event = (
     TokenSigned
     | TokenDecided
     | KeySourceRefreshed
+    | KeyFileFailed
     | KeyMoved
     | CertificateLoaded
     | BreakGlassUsed

@@ -16,6 +16,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    KeyFileFailed,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -114,6 +115,16 @@ def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
     return facts | _result(event)
 
 
+def _file_failed(event: KeyFileFailed) -> dict[str, Any]:
+    return {
+        "level": "warning",
+        "event": "key_file.failed",
+        "source": shown_source(event.source),
+        "use": event.use,
+        "reason": event.reason,
+    }
+
+
 def _moved(event: KeyMoved) -> dict[str, Any]:
     moved = {"before": event.before, "after": event.after, "actor": shown(event.actor), "reason": shown(event.reason)}
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
@@ -161,6 +172,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
+    KeyFileFailed: _file_failed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
