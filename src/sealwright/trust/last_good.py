@@ -19,7 +19,7 @@ from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import malformed, unavailable
-from sealwright.trust.key_snapshot import KeySnapshot
+from sealwright.trust.key_snapshot import KeySnapshot, same_keys
 
 FORMAT = "sealwright last good keys 1"
 MAXIMUM_BYTES = 2 * 1024 * 1024
@@ -51,7 +51,7 @@ class LastGoodKeys:
     def write(self, snapshot: KeySnapshot) -> None:
         """Keep it, unless the file is as new, or another process is writing just now."""
         last = self._written
-        if last and last.keys is snapshot.keys and snapshot.fetched_at < last.fetched_at + PAUSE_S:
+        if last and snapshot.fetched_at < last.fetched_at + PAUSE_S and same_keys(last.keys, snapshot.keys):
             return
         try:
             with _turn(self._path.with_name(self._path.name + ".lock")) as mine:
