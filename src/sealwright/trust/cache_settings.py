@@ -16,6 +16,7 @@ class CacheSettings:
     """
 
     freshness_s: float = 300.0  # the most; a shorter max-age wins
+    default_freshness_s: float = 300.0  # where an answer names no max-age
     minimum_freshness_s: float = 1.0  # a max-age below it is clamped
     refresh_ahead_ratio: float = 0.8  # of the freshness, when the background refresh is due
     refresh_jitter_ratio: float = 0.1
@@ -32,7 +33,7 @@ class CacheSettings:
     backoff_jitter_ratio: float = 0.25  # lengthens, never shortens
 
     def __post_init__(self) -> None:
-        if not 0 < self.minimum_freshness_s <= self.freshness_s:
+        if not 0 < self.minimum_freshness_s <= min(self.freshness_s, self.default_freshness_s):
             raise _wrong("freshness needs 0 < minimum <= maximum")
         if not 0 <= self.refresh_jitter_ratio < self.refresh_ahead_ratio <= 1 - self.refresh_jitter_ratio:
             raise _wrong("the refresh must be due between the fetch and the end of freshness, jitter included")
@@ -47,7 +48,7 @@ class CacheSettings:
     def freshness_for(self, max_age_s: float | None) -> float:
         """Seconds that an answer with this max-age is fresh; None when it named none."""
         if max_age_s is None:
-            return self.freshness_s
+            return min(self.freshness_s, self.default_freshness_s)
         return min(self.freshness_s, max(self.minimum_freshness_s, max_age_s))
 
     def discovery_for(self, max_age_s: float | None) -> float:
