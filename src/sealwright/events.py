@@ -52,6 +52,7 @@ class KeySourceRefreshed:
     unusable: int
     duration_s: float
     reason: Reason | None = None
+    url: str | None = None  # the address that gave the keys which are held: the source itself, or a mirror
 
 
 FileUse = Literal["read", "write"]

@@ -112,7 +112,8 @@ def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
         "keys": event.keys,
         "unusable": event.unusable,
     }
-    return facts | _result(event)
+    mirror = {} if event.url in (None, event.source) else {"url": shown_source(event.url)}
+    return facts | mirror | _result(event)
 
 
 def _file_failed(event: KeyFileFailed) -> dict[str, Any]:

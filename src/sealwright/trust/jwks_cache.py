@@ -132,7 +132,8 @@ class JwksCache:
             self._refresher.nudge()
         if key_id is None or key_id in held.keys:
             return held.keys.find(key_id)
-        _check_not_skipped(held, key_id)
+        if held.is_fresh(now):
+            _check_not_skipped(held, key_id)
         return self._look_for_unknown(key_id, held, asked, now)
 
     def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> PublicJWK | Flight:

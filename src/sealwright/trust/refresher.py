@@ -217,5 +217,6 @@ class Refresher:
             unusable=len(held.keys.unusable) if held else 0,
             duration_s=self._clock.monotonic() - began,
             reason=failure.reason if failure else None,
+            url=held.url if held else None,
         )
         tell(self._observer, event)

@@ -81,7 +81,7 @@ class _DiscoveredFetcher:
     def fetch(self, timeout_s: float) -> FetchedKeys:
         until = SYSTEM_CLOCK.monotonic() + timeout_s
         if self._clock.monotonic() >= self._known_until:
-            self._discover(timeout_s / 2)
+            self._discover(until - timeout_s / 2)
         assert self._keys is not None
         try:
             return self._keys.fetch(max(0.001, until - SYSTEM_CLOCK.monotonic()))
@@ -96,10 +96,10 @@ class _DiscoveredFetcher:
         if (keys := self._keys) is not None:
             keys.close()
 
-    def _discover(self, timeout_s: float) -> None:
+    def _discover(self, until: float) -> None:
         """Ask for the document; while it cannot be had, the address that it named last stays in use."""
         try:
-            answer = self._document(timeout_s)
+            answer = self._document(until)
             address = self._address(answer)
         except UnavailableError:
             if self._keys is None:
@@ -111,9 +111,9 @@ class _DiscoveredFetcher:
         if self._closed:
             self._keys.close()
 
-    def _document(self, timeout_s: float) -> Answer:
+    def _document(self, until: float) -> Answer:
         for document in self._documents:
-            answer = document.get({"Accept": "application/json"}, timeout_s / 2)
+            answer = document.get({"Accept": "application/json"}, max(0.001, until - SYSTEM_CLOCK.monotonic()))
             if answer.status == 200:
                 return answer
         raise refused(answer)
