@@ -78,7 +78,7 @@ BARS: Mapping[str, Bar] = {
     "J another origin: a redirect is followed": NO,
     "J https to http: a redirect is followed": NO,
     "K: a good key beside broken ones is used": YES,
-    "K2: the known kid is accepted of 2 after an empty set": at_least(2),
+    "K2: accepted of 2 after an empty set": at_least(2),
     "X fresh: of undisturbed throughput": at_least(0.95, slack=0.05),
     "X fresh: p50, ms": at_most(1.0, slack=1.0),
     "X fresh: worst, ms": at_most(10.0, slack=10.0),

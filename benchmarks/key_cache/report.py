@@ -11,7 +11,7 @@ from benchmarks.key_cache.bars import BARS, TOLD, Value, better_peers
 from benchmarks.key_cache.clients import CONTESTANTS
 from benchmarks.tables import new_table
 
-WIDTH = 168
+WIDTH = 190
 Found = Mapping[str, Mapping[str, Value]]
 
 
@@ -57,12 +57,16 @@ def show(found: Found, missing: Mapping[str, str]) -> None:
 
 
 def _shown(seen: Mapping[str, Value], measure: str) -> str:
-    value = seen.get(measure, "")
+    if measure not in seen:
+        return ""
+    value = seen[measure]
     if value is None:
         return "never"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.3f}" if value < 10 else f"{value:,.0f}"
 
 
 def _judgement(mine: list[Verdict]) -> str:

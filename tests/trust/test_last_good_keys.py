@@ -327,18 +327,28 @@ def test_a_writer_does_not_wait_for_another_that_holds_the_lock(path, clock, k1)
     assert not path.exists()
 
 
-def test_a_forked_child_keeps_the_same_file(remote, server, path, k1):
-    server.publish(k1)
-    source = remote(last_good=path)
+FORKING = """
+    import os, sys
+    from sealwright.trust.sources.remote import RemoteJWKSet
+
+    source = RemoteJWKSet(sys.argv[1], last_good=sys.argv[2])
+    source.status()
     if os.fork() == 0:
-        try:
-            source.find("k1")
-            source.close()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+        ok = source.find("k1").key_id == "k1"
+        source.close()
+        os._exit(0 if ok else 1)
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.parametrize("mode", ["ok", "error"])
+def test_a_forked_child_reads_and_writes_the_same_file(server, path, k1, mode):
+    server.publish(k1)
+    command = [sys.executable, "-c", textwrap.dedent(FORKING), server.url, str(path)]
+    subprocess.run(command, timeout=60, check=True)
     assert path.exists()
+    server.mode = mode
+    subprocess.run(command, timeout=60, check=True)
 
 
 def test_the_file_is_bound_to_the_algorithms_of_the_policy(remote, server, path, events):
