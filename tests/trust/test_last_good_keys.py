@@ -163,6 +163,30 @@ def test_a_mirror_cannot_bring_a_dropped_key_back_across_a_restart(remote, serve
         mirror.stop()
 
 
+def test_a_restart_gives_mirrors_no_more_time(server, path, clock, k1):
+    settings, mirror = CacheSettings(mirror_s=1000.0), JwksServer()
+    server.publish(k1)
+    mirror.publish(k1)
+
+    def process():
+        return RemoteJWKSet(server.url, mirror.url, last_good=path, clock=clock, settings=settings)
+
+    try:
+        with process() as source:
+            source.find("k1")
+            server.mode = "error"
+            clock.advance(900.0)
+            assert source.refresh().url == mirror.url
+        clock.advance(101.0)
+        with process() as source:
+            with pytest.raises(UnavailableError):
+                source.refresh()
+            assert source.find("k1").key_id == "k1"
+        assert mirror.fetches == 1
+    finally:
+        mirror.stop()
+
+
 def test_the_file_is_its_owners_alone_holds_public_keys_only_and_leaves_nothing_beside_it(kept, path, k1):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b'"d"' not in path.read_bytes()
