@@ -112,6 +112,15 @@ def test_a_document_of_a_short_max_age_is_still_asked_for_no_more_often_than_key
     assert server.paths.count(OPENID) == 2
 
 
+def test_a_document_is_believed_no_longer_than_the_settings_say_whatever_its_max_age(discovered, server, clock):
+    server.headers = {"Cache-Control": "max-age=86400"}
+    source = discovered(settings=CacheSettings(discovery_s=1000.0, stale_s=5000.0))
+    source.find("k1")
+    clock.advance(1001.0)
+    source.refresh()
+    assert server.paths.count(OPENID) == 2
+
+
 def test_keys_that_have_moved_are_found_after_one_failed_fetch(discovered, server, issuer, clock, k2):
     source = discovered()
     source.find("k1")

@@ -126,7 +126,7 @@ class JwksCache:
     def _look(self, key_id: str | None, asked: int) -> PublicJWK | Flight:
         now, held = self._clock.monotonic(), self._refresher.snapshot
         if held is None or not held.is_usable(now):
-            flight = self._refresher.board("expired" if held else "cold", lambda: self._refresher.snapshot is held)
+            flight = self._refresher.board("expired" if held else "cold", current=lambda: self._is_held(held))
             return flight or self._look(key_id, asked)  # None: another flight landed between the two lines
         if now >= held.refresh_at:
             self._refresher.nudge()
@@ -143,13 +143,16 @@ class JwksCache:
             raise _not_found()
         if held.is_fresh(now) and self._unknown.remembers(key_id, now):
             raise _not_found()
-        flight = self._refresher.board("unknown_kid", lambda: self._may_refetch(held, now))
+        flight = self._refresher.board(
+            "unknown_kid", lambda: self._may_refetch(held, now), current=lambda: self._is_held(held)
+        )
         return flight or self._look(key_id, asked)
 
+    def _is_held(self, held: KeySnapshot | None) -> bool:
+        return self._refresher.snapshot is held
+
     def _may_refetch(self, held: KeySnapshot, now: float) -> bool:
-        """False to look again, at a newer set. Raises when the budget is used up."""
-        if self._refresher.snapshot is not held:
-            return False
+        """Raises when the budget is used up."""
         if self._budget.reserve(now):
             return True
         raise _not_found() if held.is_fresh(now) else unavailable("the key set is too old to say that a key is unknown")

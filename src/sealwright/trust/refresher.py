@@ -20,6 +20,12 @@ from sealwright.trust.key_snapshot import FetchedKeys, KeySnapshot, same_keys
 from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.refresh_thread import RefreshThread
 
+Permit = Callable[[], bool]
+
+
+def always() -> bool:
+    return True
+
 
 class Refresher:
     """``started`` counts flights; ``snapshot`` is what the last successful one brought, read without the lock."""
@@ -54,12 +60,15 @@ class Refresher:
         """When the thread will fetch unasked; backoff wins over everything."""
         return max(self.snapshot.refresh_at if self.snapshot else self._backoff.until, self._backoff.until)
 
-    def board(self, cause: Cause, permit: Callable[[], bool] = lambda: True) -> Flight | None:
-        """The flight in the air, or a new one when ``permit`` (asked under the lock) allows; else None.
+    def board(self, cause: Cause, permit: Permit = always, *, current: Permit = always) -> Flight | None:
+        """The flight in the air, or a new one when ``permit`` allows; None to look again.
 
+        Both are asked under the lock, ``current`` first: whether what the caller has looked at is still all there is.
         Raises UnavailableError while a failed source is left alone, and after close().
         """
         with self._lock:
+            if not current():
+                return None
             if self._flight is not None:
                 return self._flight
             if self._closed:
