@@ -181,6 +181,22 @@ def test_only_the_first_address_can_bring_a_dropped_key_back(mirrored, server, m
     assert source.find("k1").key_id == "k1"
 
 
+def test_a_mirror_cannot_say_that_a_kid_is_unknown(mirrored, server, mirror, clock, k1, k2):  # noqa: PLR0917
+    source = mirrored()
+    source.find("k1")
+    server.publish(k1, k2)
+    server.mode = "error"
+    for key_id in ("k2", *(f"unk-{number}" for number in range(20))):
+        with pytest.raises(UnavailableError):
+            source.find(key_id)
+    assert mirror.fetches == 5
+    server.mode = "ok"
+    clock.advance(100.0)
+    assert source.find("k2").key_id == "k2"
+    with pytest.raises(RejectedError):
+        source.find("unk-0")
+
+
 def test_a_set_with_a_smaller_number_than_the_one_held_is_refused_from_a_mirror(mirrored, server, mirror, clock, k1):
     source = mirrored()
     server.sequence, mirror.sequence = 7, 6

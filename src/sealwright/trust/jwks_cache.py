@@ -139,6 +139,8 @@ class JwksCache:
     def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> PublicJWK | Flight:
         """A flight that may bring the kid. Only an answer fetched after the caller asked proves it absent."""
         if held.flight > asked:
+            if not held.is_confirmed:
+                raise unavailable("a mirror cannot say that a key is unknown")
             self._unknown.remember(key_id, now)
             raise _not_found()
         if held.is_fresh(now) and self._unknown.remembers(key_id, now):
@@ -155,7 +157,9 @@ class JwksCache:
         """Raises when the budget is used up."""
         if self._budget.reserve(now):
             return True
-        raise _not_found() if held.is_fresh(now) else unavailable("the key set is too old to say that a key is unknown")
+        if held.is_fresh(now) and held.is_confirmed:
+            raise _not_found()
+        raise unavailable("the key set is too old, or a mirror's, and cannot say that a key is unknown")
 
     def _patience_until(self) -> float:
         """Waiting takes real time, also where ``clock`` only moves when told to."""

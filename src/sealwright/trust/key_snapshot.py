@@ -41,6 +41,7 @@ class KeySnapshot:
     fetched_unix_s: float  # fetched_at by the clock on the wall
     sequence: int | None = None
     url: str | None = None
+    is_confirmed: bool = True  # by the first address; a mirror may be behind, and cannot say that a key is unknown
     dropped: tuple[str, ...] = ()  # thumbprints of keys that the first address no longer shows, the newest last
 
     @classmethod
@@ -72,6 +73,7 @@ class KeySnapshot:
             fetched_unix_s=began_unix_s,
             sequence=fetched.sequence,
             url=fetched.url,
+            is_confirmed=fetched.is_first,
             dropped=_dropped(before, fetched),
         )
 
