@@ -81,19 +81,21 @@ BARS: Mapping[str, Bar] = {
     "K2: accepted of 2 after an empty set": at_least(2),
     "X fresh: of undisturbed throughput": at_least(0.95, slack=0.05),
     "X fresh: p50, ms": at_most(1.0, slack=1.0),
-    "X fresh: worst, ms": at_most(10.0, slack=10.0),
+    "X fresh: p99, ms": at_most(10.0, slack=10.0),
     "X fresh: fetches": at_most(4),
     "X expired: of undisturbed throughput": at_least(0.95, slack=0.05),
     "X expired: p50, ms": at_most(1.0, slack=1.0),
-    "X expired: worst, ms": at_most(10.0, slack=10.0),
+    "X expired: p99, ms": at_most(10.0, slack=10.0),
     "X expired: fetches": at_most(4),
 }
 
 # Told, and not judged: a key that is removed while the process stands still is gone after its next refresh, and whether
-# one call comes before that is the price of making nobody wait. A caller of the convoy that is answered more often has
-# a client that blocks less, or refuses more.
-TOLD = ("G stopped: a removed key is accepted at once", "X fresh: attacks that were answered",
-        "X expired: attacks that were answered")  # fmt: skip
+# one call comes before that is the price of making nobody wait. One call of the convoy's 600 may be the one that the
+# machine gave no processor to. A client whose attackers are answered more often blocks less, or refuses more.
+TOLD = (
+    "G stopped: a removed key is accepted at once",
+    *(f"X {state}: {what}" for state in ("fresh", "expired") for what in ("worst, ms", "attacks that were answered")),
+)
 
 
 def better_peers(name: str, mine: Mapping[str, Value], peers: Mapping[str, Mapping[str, Value]]) -> list[str]:

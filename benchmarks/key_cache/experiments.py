@@ -193,6 +193,7 @@ def x(rig: Rig, client: Client, seconds: float = 12.0) -> Found:
         found |= {
             f"X {state}: of undisturbed throughput": seen["served"] / seconds / calm,
             f"X {state}: p50, ms": statistics.median(seen["waits"]) * 1000,
+            f"X {state}: p99, ms": statistics.quantiles(seen["waits"], n=100, method="inclusive")[-1] * 1000,
             f"X {state}: worst, ms": max(seen["waits"]) * 1000,
             f"X {state}: attacks that were answered": seen["attempts"],
             f"X {state}: fetches": realm.since(),

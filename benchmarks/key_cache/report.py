@@ -52,8 +52,11 @@ def show(found: Found, missing: Mapping[str, str]) -> None:
     console.print(table)
     for name, why in missing.items():
         console.print(f"[bold yellow]SKIPPED[/bold yellow] {name}: {why}", highlight=False)
-    failed = sum(not one.met or bool(one.better) for one in judged)
-    console.print(f"{len(judged) - failed} of {len(judged)} bars met by ours, and no peer better", highlight=False)
+    for one in judged:
+        if one.better:
+            console.print(f"{', '.join(one.better)} did better than {one.who} at {one.name}", highlight=False)
+    good = sum(bool(one.met) and not one.better for one in judged)
+    console.print(f"{good} of {len(judged)}: the bar is met, and no peer did better", highlight=False)
 
 
 def _shown(seen: Mapping[str, Value], measure: str) -> str:
@@ -72,7 +75,6 @@ def _shown(seen: Mapping[str, Value], measure: str) -> str:
 def _judgement(mine: list[Verdict]) -> str:
     if not mine:
         return ""
-    better = sorted({peer for one in mine for peer in one.better})
-    if better:
-        return f"[red]{', '.join(better)} better[/red]"
+    if any(one.better for one in mine):
+        return "[red]worse[/red]"
     return "[green]met[/green]" if all(one.met for one in mine) else "[red]missed[/red]"
