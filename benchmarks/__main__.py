@@ -1,4 +1,7 @@
-"""Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``."""
+"""Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``.
+
+The experiments with key caches are apart: ``python -m benchmarks key-cache [A F X …]``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from rich.console import Console
 from benchmarks import ours, peers, plot, report
 from benchmarks.backends import measure_backends
 from benchmarks.endpoint import measure_endpoint
+from benchmarks.key_cache import __main__ as key_cache
 from benchmarks.measuring import ROUNDS
 from benchmarks.modes import measure_modes
 from benchmarks.newer_python import measure_newer
@@ -33,6 +37,9 @@ def main() -> None:
     parser.add_argument("algorithms", nargs="*", help=f"only these of {' '.join(ALGORITHMS)}")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: is it working? Not for quoting")
     arguments = parser.parse_args()
+    if arguments.algorithms[:1] == ["key-cache"]:
+        key_cache.main([*arguments.algorithms[1:], *(["--quick"] if arguments.quick else [])])
+        return
     chosen = arguments.algorithms or list(ALGORITHMS)
     if not set(chosen) <= set(ALGORITHMS):
         parser.error(f"choose from {' '.join(ALGORITHMS)}")

@@ -29,18 +29,32 @@ class Newer:
     missing: str | None = None
 
 
-def measure_newer(algorithms: Sequence[str], *, rounds: int) -> Newer:
+def python_with_ryjwt() -> tuple[str, None] | tuple[None, str]:
+    """The interpreter of an environment that has ryjwt and ours, or why there is none."""
     interpreter = next(_interpreters(), None)
     if interpreter is None:
-        return Newer(missing="not on this machine: Python 3.12 or newer")
+        return None, "not on this machine: Python 3.12 or newer"
     try:
-        python = _environment(interpreter)
-        printed = _run([str(python), "-m", "benchmarks.child", str(rounds), *algorithms])
+        return str(_environment(interpreter)), None
     except subprocess.CalledProcessError as error:
-        lines = (error.stderr or "").strip().splitlines() or ["no message"]
-        return Newer(missing=f"not on this machine: {Path(interpreter).name} could not run it: {lines[-1]}")
+        return None, _failure(interpreter, error)
+
+
+def measure_newer(algorithms: Sequence[str], *, rounds: int) -> Newer:
+    python, missing = python_with_ryjwt()
+    if python is None:
+        return Newer(missing=missing)
+    try:
+        printed = _run([python, "-m", "benchmarks.child", str(rounds), *algorithms])
+    except subprocess.CalledProcessError as error:
+        return Newer(missing=_failure(python, error))
     found = json.loads(printed)
     return Newer(found["python"], [Row(**row) for row in found["rows"]], found["versions"])
+
+
+def _failure(interpreter: str, error: subprocess.CalledProcessError) -> str:
+    lines = (error.stderr or "").strip().splitlines() or ["no message"]
+    return f"not on this machine: {Path(interpreter).name} could not run it: {lines[-1]}"
 
 
 def _interpreters() -> Iterator[str]:

@@ -23,6 +23,7 @@ from sealwright.profiles.claims_token import sign_claims
 from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.policy import IGNORE_AUDIENCE, IGNORE_ISSUER, VerificationPolicy
+from sealwright.trust.sources.discovered import DiscoveredJWKSet
 from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.verifier import Verifier
 
@@ -44,6 +45,7 @@ __all__ = [
     "BackendError",
     "ConfigurationError",
     "Decision",
+    "DiscoveredJWKSet",
     "JWKSet",
     "PrivateJWK",
     "PublicJWK",

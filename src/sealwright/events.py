@@ -66,6 +66,19 @@ class KeySourceRefreshed:
     unusable: int
     duration_s: float
     reason: Reason | None = None
+    url: str | None = None  # the address that gave the keys which are held: the source itself, or a mirror
+
+
+FileUse = Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileFailed:
+    """The file of a source's last good keys was ignored, or could not be written; the source goes on without it."""
+
+    source: str  # the configured URL
+    use: FileUse
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,7 @@ Event = (
     | TokenDecided
     | ReplayClaimed
     | KeySourceRefreshed
+    | KeyFileFailed
     | KeyMoved
     | CertificateLoaded
     | BreakGlassUsed

@@ -15,6 +15,12 @@ class JwksServer:
         self.mode = "ok"
         self.headers = {}
         self.etag = None
+        self.sequence = None
+        self.pages = {}  # other paths: a dict to answer with, or a status
+        self.location = None
+        self.redirect_status = 302
+        self.encoding = "gzip"
+        self.size = 0
         self.gate = threading.Event()
         self.gate.set()
         self.requests = []
@@ -28,7 +34,8 @@ class JwksServer:
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.port = self._http.server_address[1]
-        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}/jwks.json"
+        self.origin = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/jwks.json"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
@@ -47,8 +54,11 @@ class JwksServer:
         return len(self.requests)
 
     def wait_for_fetches(self, count):
+        self.wait_for(lambda: self.fetches >= count)
+
+    def wait_for(self, happened):
         with self.changed:
-            assert self.changed.wait_for(lambda: self.fetches >= count, PATIENCE_S), "the fetch never came"
+            assert self.changed.wait_for(happened, PATIENCE_S), "the fetch never came"
 
     def stop(self):
         self._stopping.set()
@@ -58,7 +68,12 @@ class JwksServer:
         self._thread.join()
 
     def serve(self, handler):
-        self.paths.append(handler.path)
+        with self.changed:
+            self.paths.append(handler.path)
+            self.changed.notify_all()
+        if handler.path in self.pages:
+            self._page(handler, self.pages[handler.path])
+            return
         if handler.path == "/jwks.json":
             with self.changed:
                 self.requests.append(dict(handler.headers))
@@ -73,11 +88,18 @@ class JwksServer:
             if handler.path == "/jwks.json":
                 self.in_flight -= 1
 
+    def _page(self, handler, page):
+        if isinstance(page, dict):
+            self._send(handler, 200, json.dumps(page).encode())
+        else:
+            self._send(handler, page, b"")
+
     def _ok(self, handler):
         if self.etag is not None and handler.headers.get("If-None-Match") == self.etag:
             self._send(handler, 304, b"")
         else:
-            self._send(handler, 200, json.dumps({"keys": handler.keys}).encode())
+            numbered = {} if self.sequence is None else {"seq": self.sequence}
+            self._send(handler, 200, json.dumps({**numbered, "keys": handler.keys}).encode())
 
     def _error(self, handler):
         self._send(handler, 500, b"")
@@ -86,7 +108,8 @@ class JwksServer:
         self._send(handler, 304, b"")
 
     def _redirect(self, handler):
-        self._send(handler, 302, b"", Location=f"http://127.0.0.1:{self.port}/elsewhere.json")
+        location = f"{self.origin}/elsewhere.json" if self.location is None else self.location
+        self._send(handler, self.redirect_status, b"", Location=location)
 
     def _empty(self, handler):
         self._send(handler, 200, b'{"keys":[]}')
@@ -109,9 +132,12 @@ class JwksServer:
         self._stream(handler, b'{"keys":[' + b" " * (64 * 1024 * 1024), length=None)
 
     def _compressed(self, handler):
-        self._send(
-            handler, 200, gzip.compress(json.dumps({"keys": handler.keys}).encode()), **{"Content-Encoding": "gzip"}
-        )
+        body = gzip.compress(json.dumps({"keys": handler.keys}).encode())
+        self._send(handler, 200, body, **{"Content-Encoding": self.encoding})
+
+    def _padded(self, handler):
+        body = json.dumps({"keys": handler.keys}).encode()
+        self._send(handler, 200, body + b" " * (self.size - len(body)))
 
     def _truncated(self, handler):
         body = json.dumps({"keys": handler.keys}).encode()

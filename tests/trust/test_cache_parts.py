@@ -105,7 +105,7 @@ def test_a_fetch_that_outlasts_the_freshness_is_not_followed_by_the_next_at_once
 
 
 def test_a_stale_set_and_an_exhausted_budget_leave_an_unknown_kid_undecided(clock, k1):
-    def fetch(etag):
+    def fetch(held):
         clock.advance(4.0)
         return FetchedKeys(JWKSet([k1.public]), max_age_s=1.0)
 

@@ -86,6 +86,52 @@ def test_a_name_that_resolves_to_a_refused_address_is_never_connected_to(server,
         assert events.next().outcome == "failed"
 
 
+PRIVATE = ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "fd12::1", "::1", "::ffff:10.0.0.1"]
+
+
+@pytest.mark.parametrize("resolved", [*PRIVATE, "64:ff9b::a01:203", "64:ff9b:1::a01:203", "2002:a01:203::1"])
+def test_private_addresses_are_refused_where_the_issuers_policy_does_not_allow_them(resolved):
+    KeyAddress.parse("https://id.example/").check_resolved(resolved)
+    with pytest.raises(UnavailableError):
+        KeyAddress.parse("https://id.example/", private=False).check_resolved(resolved)
+
+
+@pytest.mark.parametrize("resolved", ["93.184.216.34", "2606:2800::1"])
+def test_public_addresses_are_not(resolved):
+    KeyAddress.parse("https://id.example/", private=False).check_resolved(resolved)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://10.1.2.3/", "https://[fd12::1]/", "https://127.0.0.1/", "http://localhost:1/"]
+)
+def test_a_url_of_a_private_address_is_then_a_configuration_error(url):
+    RemoteJWKSet(url)
+    with pytest.raises(ConfigurationError):
+        RemoteJWKSet(url, private_addresses=False)
+    with pytest.raises(ConfigurationError):
+        RemoteJWKSet("https://id.example/", url, private_addresses=False)
+
+
+def test_a_name_that_resolves_to_a_private_address_is_then_never_connected_to(server):
+    url = f"https://localhost:{server.port}/jwks.json"
+    with RemoteJWKSet(url, private_addresses=False, timeout_s=2.0) as source:
+        assert "private address" in failure(source).message
+    assert server.paths == []
+
+
+def test_a_name_with_one_refused_address_among_good_ones_is_refused(monkeypatch):
+    """A name of the attacker's may resolve to both: which of them would be connected to is then his choice."""
+    import socket
+
+    from sealwright.trust.sources.bounded_get import BoundedGet
+
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in ("127.0.0.1", "169.254.169.254")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(UnavailableError) as caught:
+        BoundedGet(KeyAddress.parse("https://id.example/")).get({}, 2.0)
+    assert "refused" in caught.value.message
+
+
 @pytest.fixture
 def certificate(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())

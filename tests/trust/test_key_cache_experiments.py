@@ -196,3 +196,46 @@ def test_x_strangers_at_a_hanging_endpoint_do_not_slow_the_owner_of_a_known_kid(
     assert not server.gate.is_set()
     assert {reason for outcomes in theirs for reason in outcomes} == {Reason.SOURCE_UNAVAILABLE}
     assert server.fetches == 1
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_x_async_strangers_at_a_hanging_endpoint_never_make_the_owner_of_a_known_kid_wait(warm, server, clock, expired):
+    source = warm(settings=STEADY)
+    server.hold()
+    if expired:
+        clock.advance(400.0)
+
+    async def crowd():
+        strangers = [asyncio.create_task(source.afind(f"unk-{n}")) for n in range(200)]
+        while server.fetches == 0:
+            await asyncio.sleep(0.001)
+        for _ in range(600):
+            with pytest.raises(StopIteration) as found:
+                source.afind("k1").send(None)
+            assert found.value.value.key_id == "k1"
+        assert not any(stranger.done() for stranger in strangers)
+        for stranger in strangers:
+            stranger.cancel()
+        await asyncio.gather(*strangers, return_exceptions=True)
+
+    asyncio.run(crowd())
+    assert not server.gate.is_set()
+    assert server.fetches == 1
+
+
+def test_a_200_unknown_kids_from_many_callers_at_once_cost_no_more_than_the_burst(warm, server, in_threads):
+    source = warm()
+    crowd = in_threads([lambda n=n: [refused(source, f"unk-{n}-{m}") for m in range(10)] for n in range(20)])
+    assert {reason for reasons in crowd.join() for reason in reasons} == {Reason.KEY_NOT_FOUND}
+    assert server.fetches <= 5
+
+
+def test_b_50_cold_async_callers_share_one_fetch(remote, server, k1):
+    server.publish(k1)
+    source = remote()
+
+    async def crowd():
+        return await asyncio.gather(*(source.afind("k1") for _ in range(50)))
+
+    assert {key.key_id for key in asyncio.run(crowd())} == {"k1"}
+    assert server.fetches == 1

@@ -197,7 +197,7 @@ def test_a_bug_in_a_fetcher_is_unavailable_and_does_not_end_the_thread(clock, k1
 
     answers = [ZeroDivisionError("a bug"), FetchedKeys(JWKSet([k1.public]))]
 
-    def fetch(etag):
+    def fetch(held):
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

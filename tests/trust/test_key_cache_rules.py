@@ -114,8 +114,8 @@ def test_no_caller_starts_a_second_cold_flight_when_the_first_lands_under_its_fe
         for _ in range(30):
             fetches = []
 
-            def fetch(etag, fetches=fetches):
-                fetches.append(etag)
+            def fetch(held, fetches=fetches):
+                fetches.append(held)
                 return FetchedKeys(JWKSet([k1.public]))
 
             cache = JwksCache("memory", fetch, timeout_s=10.0, clock=clock)

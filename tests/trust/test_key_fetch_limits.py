@@ -2,9 +2,11 @@ import threading
 
 import pytest
 from hand_made import failure
+from jwks_server import JwksServer
 
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.sources.bounded_get import MAXIMUM_BODY_BYTES
 from sealwright.trust.sources.remote import RemoteJWKSet
 
 
@@ -94,12 +96,64 @@ def test_j_a_redirect_is_not_followed(remote, server, k1):
     assert server.paths == ["/jwks.json"]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/other.json",
+        "//id.example/jwks.json",
+        "https://id.example/jwks.json",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fd00:ec2::254]/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
+        "",
+    ],
+)
+def test_j_a_redirect_leads_nowhere_whatever_it_names(remote, server, k1, status, location):
+    server.publish(k1)
+    server.mode, server.location, server.redirect_status = "redirect", location, status
+    assert failure(remote()).detail == f"HTTP status {status}"
+    assert server.paths == ["/jwks.json"]
+
+
+def test_j_a_redirect_to_another_server_never_reaches_it(remote, server, k1):
+    other = JwksServer()
+    other.publish(k1)
+    try:
+        server.mode, server.location = "redirect", other.url
+        failure(remote())
+        assert other.paths == []
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-gzip", "GZIP, identity", "unheard-of"])
+def test_i_a_bomb_is_never_unpacked_whatever_its_encoding_is_called(remote, server, k1, encoding):
+    server.mode, server.encoding = "compressed", encoding
+    server.publish(*[k1] * 50)
+    assert "encoding" in failure(remote()).message
+
+
+def test_i_a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not(remote, server, clock, k1):
+    server.publish(k1)
+    server.mode, server.size = "padded", MAXIMUM_BODY_BYTES
+    source = remote()
+    assert source.find("k1").key_id == "k1"
+    server.size += 1
+    with pytest.raises(UnavailableError) as caught:
+        source.refresh()
+    assert caught.value.__cause__.reason == Reason.SOURCE_MALFORMED
+
+
 def test_k_keys_that_cannot_be_used_are_skipped_and_reported(remote, server, events, k1):
     server.publish(k1)
     server.mode = "bad"
     source = remote()
     assert source.find("k1").key_id == "k1"
     assert (events.next().unusable, source.status().unusable, source.status().keys) == (2, 2, 1)
+    skipped = [(one.key_id, one.reason) for one in source.status().skipped]
+    assert skipped == [("b1", Reason.KEY_MALFORMED), ("b2", Reason.KEY_MALFORMED)]
 
 
 @pytest.mark.parametrize(

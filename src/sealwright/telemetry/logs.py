@@ -16,6 +16,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    KeyFileFailed,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -112,7 +113,18 @@ def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
         "keys": event.keys,
         "unusable": event.unusable,
     }
-    return facts | _result(event)
+    mirror = {} if event.url in (None, event.source) else {"url": shown_source(event.url)}
+    return facts | mirror | _result(event)
+
+
+def _file_failed(event: KeyFileFailed) -> dict[str, Any]:
+    return {
+        "level": "warning",
+        "event": "key_file.failed",
+        "source": shown_source(event.source),
+        "use": event.use,
+        "reason": event.reason,
+    }
 
 
 def _claimed(event: ReplayClaimed) -> dict[str, Any]:
@@ -167,6 +179,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
+    KeyFileFailed: _file_failed,
     ReplayClaimed: _claimed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sealwright.errors import Reason, UnavailableError
-from sealwright.trust.key_snapshot import FetchedKeys
+from sealwright.trust.key_snapshot import FetchedKeys, KeySnapshot
 
 Cause = Literal["cold", "ahead", "expired", "unknown_kid", "asked"]
-Fetch = Callable[[str | None], FetchedKeys]  # takes the ETag we have; raises UnavailableError
+Fetch = Callable[[KeySnapshot | None], FetchedKeys]  # takes what is held; raises UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,10 @@ class Flight:
     landed: Future[UnavailableError | None]
 
 
-def attempt(fetch: Fetch, etag: str | None) -> FetchedKeys | UnavailableError:
-    """Run one fetch. A set without a single usable key is a failure: it would lock everyone out."""
+def attempt(fetch: Fetch, held: KeySnapshot | None) -> FetchedKeys | UnavailableError:
+    """Run one fetch."""
     try:
-        fetched = fetch(etag)
-        if fetched.keys is None and etag is None:
-            return malformed("the key source said that nothing changed, unasked")
-        if fetched.keys is not None and len(fetched.keys) == 0:
-            return malformed("the key source published no usable key")
-        return fetched
+        return fetch(held)
     except UnavailableError as error:
         return _without_frames(error)
     except Exception as error:  # noqa: BLE001 - a bug in a fetcher must not end the thread or strand the callers

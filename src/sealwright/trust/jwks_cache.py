@@ -12,9 +12,11 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.events import Observer
 from sealwright.jose.jwk import PublicJWK
+from sealwright.jose.jwk_set import UnusableKey
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import Cause, Fetch, Flight, unavailable
 from sealwright.trust.key_snapshot import KeySnapshot
+from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.refetch_budget import RefetchBudget
 from sealwright.trust.refresher import Refresher
 from sealwright.trust.unknown_keys import UnknownKeys
@@ -22,7 +24,12 @@ from sealwright.trust.unknown_keys import UnknownKeys
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How a source is doing. Ages and times to come in seconds; ``unusable`` counts the skipped keys."""
+    """How a source is doing. Ages and times to come in seconds; ``unusable`` counts the skipped keys.
+
+    ``fetched_unix_s`` is when the last success began, by the clock on the wall; ``sequence`` the publisher's number of
+    the set; ``url`` the address that gave it; ``skipped`` which keys were left out, and why; ``file_error`` why the
+    file of the last good keys could not be used last.
+    """
 
     age_s: float | None
     fresh: bool
@@ -31,6 +38,11 @@ class SourceStatus:
     unusable: int
     last_error: Reason | None
     next_refresh_s: float | None
+    fetched_unix_s: float | None = None
+    sequence: int | None = None
+    url: str | None = None
+    skipped: tuple[UnusableKey, ...] = ()
+    file_error: Reason | None = None
 
 
 class JwksCache:
@@ -46,6 +58,7 @@ class JwksCache:
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
         seed: KeySnapshot | None = None,
+        last_good: LastGoodKeys | None = None,
     ) -> None:
         self._timeout_s, self._clock = timeout_s, clock
         self._settings = settings = settings or CacheSettings()
@@ -59,6 +72,7 @@ class JwksCache:
             observer=observer,
             changed=self._unknown.forget_all,
             seed=seed,
+            last_good=last_good,
         )
 
     @property
@@ -99,6 +113,11 @@ class JwksCache:
             unusable=len(held.keys.unusable) if held else 0,
             last_error=refresher.last_error,
             next_refresh_s=max(0.0, refresher.due_at - now) if refresher.started or held else None,
+            fetched_unix_s=held.fetched_unix_s if held else None,
+            sequence=held.sequence if held else None,
+            url=held.url if held else None,
+            skipped=held.keys.unusable if held else (),
+            file_error=refresher.file_error,
         )
 
     def close(self) -> None:
@@ -107,31 +126,40 @@ class JwksCache:
     def _look(self, key_id: str | None, asked: int) -> PublicJWK | Flight:
         now, held = self._clock.monotonic(), self._refresher.snapshot
         if held is None or not held.is_usable(now):
-            flight = self._refresher.board("expired" if held else "cold", lambda: self._refresher.snapshot is held)
+            flight = self._refresher.board("expired" if held else "cold", current=lambda: self._is_held(held))
             return flight or self._look(key_id, asked)  # None: another flight landed between the two lines
         if now >= held.refresh_at:
             self._refresher.nudge()
         if key_id is None or key_id in held.keys:
             return held.keys.find(key_id)
+        if held.is_fresh(now):
+            _check_not_skipped(held, key_id)
         return self._look_for_unknown(key_id, held, asked, now)
 
     def _look_for_unknown(self, key_id: str, held: KeySnapshot, asked: int, now: float) -> PublicJWK | Flight:
         """A flight that may bring the kid. Only an answer fetched after the caller asked proves it absent."""
         if held.flight > asked:
+            if not held.is_confirmed:
+                raise unavailable("a mirror cannot say that a key is unknown")
             self._unknown.remember(key_id, now)
             raise _not_found()
         if held.is_fresh(now) and self._unknown.remembers(key_id, now):
             raise _not_found()
-        flight = self._refresher.board("unknown_kid", lambda: self._may_refetch(held, now))
+        flight = self._refresher.board(
+            "unknown_kid", lambda: self._may_refetch(held, now), current=lambda: self._is_held(held)
+        )
         return flight or self._look(key_id, asked)
 
+    def _is_held(self, held: KeySnapshot | None) -> bool:
+        return self._refresher.snapshot is held
+
     def _may_refetch(self, held: KeySnapshot, now: float) -> bool:
-        """False to look again, at a newer set. Raises when the budget is used up."""
-        if self._refresher.snapshot is not held:
-            return False
+        """Raises when the budget is used up."""
         if self._budget.reserve(now):
             return True
-        raise _not_found() if held.is_fresh(now) else unavailable("the key set is too old to say that a key is unknown")
+        if held.is_fresh(now) and held.is_confirmed:
+            raise _not_found()
+        raise unavailable("the key set is too old, or a mirror's, and cannot say that a key is unknown")
 
     def _patience_until(self) -> float:
         """Waiting takes real time, also where ``clock`` only moves when told to."""
@@ -139,6 +167,13 @@ class JwksCache:
         usable = held is not None and held.is_usable(self._clock.monotonic())
         wait_s = min(self._timeout_s, self._settings.unknown_kid_wait_s) if usable else self._timeout_s
         return SYSTEM_CLOCK.monotonic() + wait_s
+
+
+def _check_not_skipped(held: KeySnapshot, key_id: str) -> None:
+    """A kid that is published is not unknown: no fetch brings it while its key cannot be used."""
+    for one in held.keys.unusable:
+        if one.key_id == key_id:
+            raise RejectedError(one.reason, "the token's key is published, and cannot be used here")
 
 
 def _wait(flight: Flight, until: float) -> UnavailableError | None:

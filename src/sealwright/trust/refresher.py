@@ -6,19 +6,25 @@ The lock guards a few fields and is never held over I/O: readers take ``snapshot
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, UnavailableError
-from sealwright.events import KeySourceRefreshed, Observer, tell
-from sealwright.trust.backoff import Backoff
+from sealwright.events import FileUse, KeyFileFailed, KeySourceRefreshed, Observer, tell
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import Cause, Fetch, Flight, attempt, unavailable
 from sealwright.trust.key_snapshot import FetchedKeys, KeySnapshot, same_keys
+from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.refresh_thread import RefreshThread
+
+Permit = Callable[[], bool]
+
+
+def always() -> bool:
+    return True
 
 
 class Refresher:
@@ -34,13 +40,16 @@ class Refresher:
         observer: Observer | None,
         changed: Callable[[], None],
         seed: KeySnapshot | None = None,
+        last_good: LastGoodKeys | None = None,
     ) -> None:
         self.snapshot = replace(seed, flight=0) if seed else None
         self.started = 0
         self.last_error: Reason | None = None
+        self.file_error: Reason | None = None
+        self._last_good, self._is_read = last_good, False
         self._source, self._fetch, self._changed = source, fetch, changed
         self._settings, self._clock, self._observer = settings, clock, observer
-        self._backoff = Backoff(settings.backoff_first_s, settings.backoff_maximum_s, settings.backoff_jitter_ratio)
+        self._backoff = settings.pacing()
         self._lock = threading.Lock()
         self._flight: Flight | None = None
         self._thread: RefreshThread | None = None
@@ -51,12 +60,15 @@ class Refresher:
         """When the thread will fetch unasked; backoff wins over everything."""
         return max(self.snapshot.refresh_at if self.snapshot else self._backoff.until, self._backoff.until)
 
-    def board(self, cause: Cause, permit: Callable[[], bool] = lambda: True) -> Flight | None:
-        """The flight in the air, or a new one when ``permit`` (asked under the lock) allows; else None.
+    def board(self, cause: Cause, permit: Permit = always, *, current: Permit = always) -> Flight | None:
+        """The flight in the air, or a new one when ``permit`` allows; None to look again.
 
+        Both are asked under the lock, ``current`` first: whether what the caller has looked at is still all there is.
         Raises UnavailableError while a failed source is left alone, and after close().
         """
         with self._lock:
+            if not current():
+                return None
             if self._flight is not None:
                 return self._flight
             if self._closed:
@@ -120,14 +132,53 @@ class Refresher:
         return "ahead" if self.snapshot.is_fresh(self._clock.monotonic()) else "expired"
 
     def _fly(self, flight: Flight) -> None:
+        if self._recall() and self._land_recalled(flight):
+            return
         began, before = self._clock.monotonic(), self.snapshot
-        answer = attempt(self._fetch, before.etag if before else None)
+        answer = attempt(self._fetch, before)
         changed = self._land(flight, answer, began, before)
         if changed is None:
             return
         failure = answer if isinstance(answer, UnavailableError) else None
         flight.landed.set_result(failure)
         self._observe(flight, failure, changed, began)
+        if failure is None:
+            self._keep()
+
+    def _recall(self) -> bool:
+        """Take what the file holds, once, when there is nothing else."""
+        if self.snapshot is not None or self._last_good is None or self._is_read:
+            return False
+        self._is_read = True
+        with self._reporting("read"):
+            self.snapshot = self._last_good.read()
+        return self.snapshot is not None
+
+    def _land_recalled(self, flight: Flight) -> bool:
+        """Serve who waits from the file; the thread's next turn fetches. Who asked for a fetch waits for it."""
+        with self._lock:
+            if flight.cause == "asked" or self._flight is not flight:
+                return False
+            self._flight = None
+        flight.landed.set_result(None)
+        return True
+
+    def _keep(self) -> None:
+        """After the callers have been served: no disk holds them up."""
+        if self._last_good is not None and self.snapshot is not None:
+            with self._reporting("write"):
+                self._last_good.write(self.snapshot)
+
+    @contextmanager
+    def _reporting(self, use: FileUse) -> Iterator[None]:
+        """Whatever is wrong with the file, the source goes on."""
+        try:
+            yield
+            self.file_error = None
+        except Exception as error:  # noqa: BLE001 - nothing about a file may end the thread
+            reason = error.reason if isinstance(error, UnavailableError) else Reason.SOURCE_UNAVAILABLE
+            self.file_error = reason
+            tell(self._observer, KeyFileFailed(self._source, use, reason))
 
     def _land(
         self, flight: Flight, answer: FetchedKeys | UnavailableError, began: float, before: KeySnapshot | None
@@ -151,7 +202,13 @@ class Refresher:
             self._backoff.failed(landed)
             return False
         self.snapshot = KeySnapshot.after(
-            before, answer, flight=flight.number, began=began, landed=landed, settings=self._settings
+            before,
+            answer,
+            flight=flight.number,
+            began=began,
+            landed=landed,
+            settings=self._settings,
+            began_unix_s=self._clock.now() - (landed - began),
         )
         self.last_error = None
         self._backoff.succeeded()
@@ -169,5 +226,6 @@ class Refresher:
             unusable=len(held.keys.unusable) if held else 0,
             duration_s=self._clock.monotonic() - began,
             reason=failure.reason if failure else None,
+            url=held.url if held else None,
         )
         tell(self._observer, event)

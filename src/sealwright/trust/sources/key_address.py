@@ -22,20 +22,25 @@ _REFUSED = tuple(
         "::/128", "fe80::/10", "ff00::/8", "fd00:ec2::/32", "fd20:ce::254/128", "fd00:42::42/128",
     )
 )  # fmt: skip
-_NAT64 = ip_network("64:ff9b::/96")
+_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
 
 
 @dataclass(frozen=True, slots=True)
 class KeyAddress:
-    """Scheme, host without brackets, port, and the target of the request line."""
+    """Scheme, host without brackets, port, and the target of the request line.
+
+    ``private`` False keeps it to addresses of the public internet: no private range, and not this machine.
+    """
 
     scheme: str
     host: str
     port: int
     target: str
+    url: str
+    private: bool = True
 
     @classmethod
-    def parse(cls, url: str) -> KeyAddress:
+    def parse(cls, url: str, *, private: bool = True) -> KeyAddress:
         """Raises ConfigurationError ``settings.invalid``: https, or http to a loopback host, and nothing hidden."""
         try:
             parts = parse_url(url)
@@ -51,13 +56,18 @@ class KeyAddress:
         literal = _literal(host)
         if literal is not None and _is_refused(literal):
             raise _wrong("the key URL leads to a link-local or metadata address")
-        return cls(parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80), parts.request_uri)
+        if not private and (parts.scheme == "http" or (literal is not None and not _embedded(literal).is_global)):
+            raise _wrong("the key URL leads to a private address, which is not allowed for it")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(parts.scheme, host, port, parts.request_uri, url, private)
 
     def check_resolved(self, resolved: str) -> None:
         """Raises UnavailableError for an address that this host name must not lead to."""
         address = ip_address(resolved.split("%", maxsplit=1)[0])
         if _is_refused(address):
             raise unavailable("the key source resolves to an address that is refused")
+        if not self.private and not _embedded(address).is_global:
+            raise unavailable("the key source resolves to a private address, which is not allowed for it")
         if self.scheme == "http" and not _embedded(address).is_loopback:
             raise unavailable("the key source resolves to an address outside of this machine")
 
@@ -83,7 +93,7 @@ def _embedded(address: IPAddress) -> IPAddress:
     """The IPv4 address inside of an IPv6 one that only wraps it."""
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _NAT64):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
 

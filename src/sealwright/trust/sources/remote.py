@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Collection
+from pathlib import Path
 from typing import Self
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
@@ -11,9 +13,11 @@ from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.failover import Failover, Fetcher
 from sealwright.trust.jwks_cache import JwksCache, SourceStatus
 from sealwright.trust.key_snapshot import KeySnapshot
 from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.sources.jwks_fetcher import JwksFetcher
 from sealwright.trust.sources.key_address import KeyAddress
 
@@ -21,29 +25,39 @@ from sealwright.trust.sources.key_address import KeyAddress
 class RemoteJWKSet:
     """A KeySource over a URL. Making one does no I/O; the first find starts a daemon thread that does it all.
 
-    ``timeout_s`` is the deadline of one whole fetch and the longest wait of a caller. ``tls`` replaces the
-    machine's certificate authorities. Raises ConfigurationError ``settings.invalid`` for a URL that is not https
-    (http is for loopback hosts), hides a user name, or leads to a link-local or metadata address.
+    ``mirrors`` are asked, in order, when ``url`` fails. ``timeout_s`` is the deadline of one whole fetch, mirrors
+    included, and the longest wait of a caller. ``algorithms`` are those of the issuer's policy: a key without "alg"
+    that fits several of them is skipped. ``last_good`` is a file for the last good set. ``private_addresses`` False
+    keeps every fetch to the public internet. ``tls`` replaces the machine's certificate authorities. Raises
+    ConfigurationError ``settings.invalid`` for a URL that is not https (http is for loopback hosts), hides a user
+    name, or leads to an address that is refused.
     """
 
     def __init__(
         self,
         url: str,
-        *,
+        *mirrors: str,
         timeout_s: float = 5.0,
         settings: CacheSettings | None = None,
+        algorithms: Collection[str] | None = None,
+        last_good: str | os.PathLike[str] | None = None,
+        private_addresses: bool = True,
         tls: ssl.SSLContext | None = None,
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
     ) -> None:
         if not 0 < timeout_s <= 60:
             raise ConfigurationError(Reason.SETTINGS_INVALID, "the timeout must lie between 0 and 60 s")
-        self.url = url
-        self._address = KeyAddress.parse(url)
+        if len({url, *mirrors}) != len(mirrors) + 1:
+            raise ConfigurationError(Reason.SETTINGS_INVALID, "a key URL is named twice")
+        self.url, self._private = url, private_addresses
+        self._addresses = [KeyAddress.parse(one, private=private_addresses) for one in (url, *mirrors)]
         self._timeout_s, self._tls = timeout_s, tls
-        self._settings, self._clock, self._observer = settings, clock, observer
+        self._settings, self._clock, self._observer = settings or CacheSettings(), clock, observer
+        self._algorithms = None if algorithms is None else frozenset(algorithms)
+        self._last_good = None if last_good is None else Path(last_good)
         self._closed = False
-        self._by_process: dict[int, tuple[JwksFetcher, JwksCache]] = {os.getpid(): self._made(None)}
+        self._by_process: dict[int, tuple[Failover, JwksCache]] = {os.getpid(): self._made(None)}
 
     def find(self, key_id: str | None) -> VerificationKey:
         return self._cache.find(key_id)
@@ -85,11 +99,11 @@ class RemoteJWKSet:
     def _cache(self) -> JwksCache:
         return self._here()[1]
 
-    def _here(self) -> tuple[JwksFetcher, JwksCache]:
+    def _here(self) -> tuple[Failover, JwksCache]:
         """The cache of this process: threads, locks and flights do not survive a fork, the keys do."""
         return self._by_process.get(os.getpid()) or self._after_fork()
 
-    def _after_fork(self) -> tuple[JwksFetcher, JwksCache]:
+    def _after_fork(self) -> tuple[Failover, JwksCache]:
         inherited = self._by_process.copy().popitem()[1][1].snapshot
         # One call of the interpreter, so that all threads of the child get the same cache without a lock.
         fetcher, cache = mine = self._by_process.setdefault(os.getpid(), self._made(inherited))
@@ -103,15 +117,30 @@ class RemoteJWKSet:
             cache.run()
         return mine
 
-    def _made(self, seed: KeySnapshot | None) -> tuple[JwksFetcher, JwksCache]:
-        fetcher = JwksFetcher(self._address, timeout_s=self._timeout_s, tls=self._tls)
+    def _first_fetcher(self) -> Fetcher:
+        return self._fetcher(self._addresses[0])
+
+    def _fetcher(self, address: KeyAddress) -> Fetcher:
+        return JwksFetcher(address, algorithms=self._algorithms, tls=self._tls)
+
+    def _made(self, seed: KeySnapshot | None) -> tuple[Failover, JwksCache]:
+        fetchers = [self._first_fetcher(), *map(self._fetcher, self._addresses[1:])]
+        failover = Failover(fetchers, timeout_s=self._timeout_s, settings=self._settings, clock=self._clock)
         cache = JwksCache(
             self.url,
-            fetcher.fetch,
+            failover.fetch,
             timeout_s=self._timeout_s,
             settings=self._settings,
             clock=self._clock,
             observer=self._observer,
             seed=seed,
+            last_good=self._file(),
         )
-        return fetcher, cache
+        return failover, cache
+
+    def _file(self) -> LastGoodKeys | None:
+        if self._last_good is None:
+            return None
+        return LastGoodKeys(
+            self._last_good, self.url, settings=self._settings, clock=self._clock, algorithms=self._algorithms
+        )

@@ -1,0 +1,1 @@
+"""The experiments with the key caches of ours and of the peers: ``python -m benchmarks.key_cache``."""
