@@ -33,6 +33,7 @@ class Reason(StrEnum):
     HEADER_CRITICAL = "header.critical"
     HEADER_TYPE = "header.type"
     HEADER_REPEATED = "header.repeated"
+    HEADER_FORBIDDEN = "header.forbidden"
 
     ALGORITHM_UNKNOWN = "algorithm.unknown"
     ALGORITHM_NOT_ALLOWED = "algorithm.not_allowed"
@@ -78,6 +79,8 @@ class Reason(StrEnum):
     CLAIMS_MALFORMED = "claims.malformed"
     CLAIMS_WRONG_TYPE = "claims.wrong_type"
     CLAIMS_MISSING = "claims.missing"
+    CLAIMS_FORBIDDEN = "claims.forbidden"
+    CLAIMS_VALUE = "claims.value"
     CLAIMS_EXPIRED = "claims.expired"
     CLAIMS_NOT_YET_VALID = "claims.not_yet_valid"
     CLAIMS_ISSUED_IN_FUTURE = "claims.issued_in_future"
@@ -87,6 +90,9 @@ class Reason(StrEnum):
     CLAIMS_AUDIENCE = "claims.audience"
     CLAIMS_SCOPE = "claims.scope"
     CLAIMS_ACTOR = "claims.actor"
+
+    ROUTE_MALFORMED = "route.malformed"
+    ROUTE_DENIED = "route.denied"
 
     BINDING_MISSING = "binding.missing"
     BINDING_MISMATCH = "binding.mismatch"

@@ -35,9 +35,9 @@ from sealwright.config.fields import (
     SigningAlgorithm,
 )
 from sealwright.config.reading import find_file, read_file
-from sealwright.config.tables import IssuerTable, settings_of
+from sealwright.config.tables import ConfigFile, IssuerTable, settings_of
 from sealwright.errors import ConfigurationError, Reason
-from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
+from sealwright.jose.algorithms import ALGORITHMS
 
 __all__ = [
     "DEFAULT_HOME",
@@ -90,7 +90,7 @@ class _FromEnvironment(BaseSettings):
         try:
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            problems = "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            problems = "; ".join(_problem(fault["loc"], fault["msg"]) for fault in error.errors())
             raise ConfigurationError(Reason.SETTINGS_INVALID, f"wrong settings: {problems}") from None
         except ValueError as error:  # a collection that is not JSON
             raise ConfigurationError(Reason.SETTINGS_INVALID, f"wrong settings: {error}") from None
@@ -126,7 +126,7 @@ class _ConfigFile(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         given, home = self.current_state.get("config"), Path(self.current_state.get("home") or DEFAULT_HOME)
         path = find_file(None if given is None else Path(given), home)
-        return {} if path is None else {**settings_of(read_file(path), path.parent), "config": path}
+        return {} if path is None else {**settings_of(read_file(path, ConfigFile), path.parent), "config": path}
 
 
 class ServiceSettings(_FromEnvironment):
@@ -217,18 +217,24 @@ class ClientSettings(_FromEnvironment):
 
 
 class VerifierSettings(_FromEnvironment):
-    """What ``sealwright-verifier`` runs with."""
+    """What ``sealwright-verifier`` runs with: the file verifier.toml, or what it would say of one issuer."""
 
     model_config = SettingsConfigDict(env_prefix="SEALWRIGHT_VERIFIER_", frozen=True, extra="ignore")
 
-    host: str = "127.0.0.1"
-    port: Port = 8701
-    issuer: str = Field(min_length=1)
-    audience: str = Field(min_length=1)
-    jwks_url: HttpUrl
-    algorithms: Annotated[frozenset[str], AfterValidator(_known_algorithms)] = ASYMMETRIC
+    config: Path | None = None
+    host: str | None = None  # of the file, when None
+    port: Port | None = None
+    issuer: str | None = Field(default=None, min_length=1)
+    audience: str | None = Field(default=None, min_length=1)
+    jwks_url: HttpUrl | None = None
+    algorithms: Annotated[frozenset[str], AfterValidator(_known_algorithms)] | None = None
     typ: str | None = None
-    leeway_s: Leeway = 60
+    leeway_s: Leeway | None = None
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    told = message.removeprefix("Value error, ")
+    return f"{_variable(location)}: {told}" if location else told
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -134,6 +134,11 @@ def corpora() -> dict[str, list[bytes]]:
         "signed_header": HEADERS,
         "signed_claims": [*PAYLOADS, UNCLOSED],
         "client_certificate": _certificate_headers(),
+        "request_path": [b"/orders/5?a", b"/a%2e/%2F/..;x//", b"/caf%C3%A9/%EF%BC%8E", b"/a\\b%25 "],
+        "identity": [
+            b'{"sub":"a","scope":"r w","a":{"roles":["x",5]},"g":"s","kubernetes.io":{"namespace":"n"}}',
+            b'{"sub":5,"a":[],"g":[{}],"kubernetes.io":"x"}',
+        ],
         "request_url": [URL.encode(), b"HTTPS://A:443/%7e/../b?c#d", b"http://[::1]:8/./%2e%2F//"],
         "dpop_proof": [_compact(PROOF_HEADER) + SEPARATOR + _compact(PROOF_CLAIMS), SIGNED[0]],
         "planted": HEADERS,

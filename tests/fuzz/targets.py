@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import seeds
 
@@ -15,9 +16,12 @@ from sealwright.errors import SealwrightError
 from sealwright.jose import base64url, compact, json_forms, key_formats, strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.header import Header
+from sealwright.trust.claim_path import MAXIMUM_VALUE_CHARACTERS
 from sealwright.trust.client_certificates import parse_header
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.evidence import Evidence
+from sealwright.trust.identity import IdentityMap
+from sealwright.trust.request_path import segments_of
 from sealwright.trust.request_url import normalized
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
@@ -34,6 +38,9 @@ def _issuer(name: str, algorithm: str, source: Any) -> sw.TrustedIssuer:
     return sw.TrustedIssuer(policy, source)
 
 
+_IDENTITIES = IdentityMap(
+    {"subject": "sub", "scopes": "scope", "roles": "a/roles", "groups": "g", "name": "{kubernetes.io/namespace}:{sub}"}
+)
 _ISSUERS = [
     _issuer(seeds.ES_ISSUER, "ES256", StaticKeys(seeds.ES_KEY.public)),
     _issuer(seeds.HS_ISSUER, "HS256", SharedSecret(seeds.HS_KEY)),
@@ -224,6 +231,24 @@ def request_url(data: bytes) -> None:
         assert normalized(text + "#x") == found
 
 
+def request_path(data: bytes) -> None:
+    text = data.decode(errors="surrogateescape")
+    found = _result(segments_of, text)
+    if found is not None:
+        again = "/" + "/".join(quote(segment, safe="") for segment in found)
+        assert segments_of(again) == found
+        assert all(segment and segment.isprintable() and not set("/\\%;?#") & set(segment) for segment in found)
+        assert not {".", ".."} & set(found)
+
+
+def identity(data: bytes) -> None:
+    claims = _result(strict_json.parse_object, data)
+    if claims is not None:
+        found = _result(_IDENTITIES.identity_of, sw.Verified("i", None, "ES256", claims))
+        texts = [] if found is None else [*found.texts.values(), *sum(found.lists.values(), ())]
+        assert all(text.isprintable() and len(text) <= MAXIMUM_VALUE_CHARACTERS for text in texts)
+
+
 def dpop_proof(data: bytes) -> None:
     """Header and claims are made up, and the signature is right: a proof that holds has to be that of its request."""
     head, _, payload = data.partition(seeds.SEPARATOR)
@@ -258,6 +283,8 @@ TARGETS: dict[str, Target] = {
     "key_file_private": key_file_private,
     "client_certificate": client_certificate,
     "request_url": request_url,
+    "request_path": request_path,
+    "identity": identity,
     "dpop_proof": dpop_proof,
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from running_service import HTTP, Answer, RunningService, clean_environment, eventually
+from running_sidecar import RunningSidecar
 
 COMMAND = str(Path(sys.executable).with_name("sealwright-verifier"))
 FORBIDDEN = ("sealwright.keys", "sqlalchemy", "alembic", "pkcs11", "boto3", "botocore", "google", "azure", "hvac")
@@ -124,3 +125,20 @@ def test_a_port_in_use_is_a_clear_error(sidecar: Sidecar) -> None:
 
 def test_ready_means_that_it_can_decide(sidecar: Sidecar) -> None:
     assert sidecar.request("GET", "/readyz").status == 200
+
+
+def test_an_issuer_in_a_file_gets_the_access_tokens_of_the_service_by_profile_and_discovery(
+    service: RunningService, tmp_path: Path
+) -> None:
+    issuer = f"{service.url}/issuers/default"
+    (tmp_path / "verifier.toml").write_text(
+        f'[issuers."{issuer}"]\nprofile = "at+jwt"\naudience = "orders"\ndiscovery = true\nmaximum_lifetime = "15m"\n'
+    )
+    running = RunningSidecar(tmp_path / "log", {"CONFIG": str(tmp_path / "verifier.toml")})
+    try:
+        decision = running.decide(service.token(scope="orders:read"))
+        assert decision["outcome"] == "accepted", decision
+        assert decision["identity"] == {"issuer": issuer, "subject": "alice", "scopes": ["orders:read"]}
+        assert running.decide(service.token(audience="bills"))["reason"] == "claims.audience"
+    finally:
+        running.stop()

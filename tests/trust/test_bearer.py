@@ -46,6 +46,8 @@ def test_an_undecided_token_is_not_called_invalid():
         (Reason.SIGNATURE_INVALID, "invalid_token"),
         (Reason.KEY_REVOKED, "invalid_token"),
         (Reason.CLAIMS_SCOPE, "insufficient_scope"),
+        (Reason.ROUTE_DENIED, "insufficient_scope"),
+        (Reason.ROUTE_MALFORMED, "invalid_request"),
         (Reason.REQUEST_MALFORMED, "invalid_request"),
     ],
 )
@@ -73,6 +75,8 @@ def test_a_realm_or_scope_that_needs_escaping_is_a_configuration_error(text):
         (rejected(Reason.CREDENTIAL_MISSING), 401),
         (rejected(Reason.CLAIMS_EXPIRED), 401),
         (rejected(Reason.CLAIMS_SCOPE), 403),
+        (rejected(Reason.ROUTE_DENIED), 403),
+        (rejected(Reason.ROUTE_MALFORMED), 400),
         (rejected(Reason.REQUEST_MALFORMED), 400),
         (UnavailableError(Reason.SOURCE_UNAVAILABLE, "later"), 503),
     ],

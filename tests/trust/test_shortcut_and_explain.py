@@ -18,6 +18,7 @@ from sealwright.events import TokenDecided
 from sealwright.jose import base64url, strict_json
 from sealwright.jose.claims import ClaimRules
 from sealwright.trust.decision import Step
+from sealwright.trust.token_profiles import AT_JWT, JWT, SECEVENT, spiffe
 
 ISSUER, AUDIENCE = "https://id.example", "orders"
 CLOCK = ManualClock()
@@ -26,6 +27,7 @@ SECRET = sw.SecretJWK.generate("HS256", key_id="shared")
 KEYS = [sw.PrivateJWK.generate(alg, key_id=alg) for alg in ("ES256", "EdDSA")]
 EXPIRED = sw.PublicJWK.from_dict({**KEYS[0].public.to_dict(), "kid": "expired", "exp": NOW - 1})
 SETS = [sw.JWKSet([*(key.public for key in KEYS), EXPIRED]), SECRET]
+SVID = spiffe("example.org")
 RULES: list[dict[str, Any]] = [
     {},
     {"typ": "at+jwt"},
@@ -33,6 +35,12 @@ RULES: list[dict[str, Any]] = [
     {"maximum_age_s": 100, "maximum_lifetime_s": 300},
     {"required_claims": {"sub"}, "required_scopes": {"read"}, "maximum_actors": 1},
     {"maximum_token_bytes": 400},
+    {"profile": AT_JWT},
+    {"profile": AT_JWT, "typ": "application/at+jwt"},
+    {"profile": JWT, "forbidden_claims": {"other"}},
+    {"profile": SECEVENT},
+    {"profile": SVID},
+    {"claim_values": {"other": ["read", ISSUER]}},
 ]
 VALUES = [
     None, True, 0, -1, NOW, NOW - 60, NOW + 60, NOW + 61, NOW - 61, NOW + 900, NOW + 0.5, 2**53, 2**53 + 1, -(2**60),
@@ -41,10 +49,14 @@ VALUES = [
 ]  # fmt: skip
 NAMES = ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", "act", "cnf", "other"]
 HEADERS = [
-    {}, {"typ": "at+jwt"}, {"typ": "AT+JWT"}, {"typ": "JWT"}, {"kid": "expired"}, {"alg": "Ed25519"}, {"kid": "?"},
-    {"alg": "none"}, {"b64": False, "crit": ["b64"]}, {"b64": True, "crit": ["b64"]}, {"crit": ["x"]}, {"alg": "RS256"},
+    {}, {"typ": "at+jwt"}, {"typ": "AT+JWT"}, {"typ": "application/at+jwt"}, {"typ": "JWT"}, {"typ": "jwt"},
+    {"typ": "secevent+jwt"}, {"typ": "JOSE"}, {"typ": "JWT", "cty": "x"}, {"typ": "at+jwt", "jku": "x"},
+    {"kid": "expired"}, {"alg": "Ed25519"}, {"kid": "?"}, {"alg": "none"}, {"b64": False, "crit": ["b64"]},
+    {"b64": True, "crit": ["b64"]}, {"crit": ["x"]}, {"alg": "RS256"},
 ]  # fmt: skip
 PLAIN = {"iss": ISSUER, "aud": AUDIENCE, "exp": NOW + 200, "iat": NOW}
+FULL = PLAIN | {"sub": "spiffe://example.org/a", "client_id": "c", "jti": "1"}
+EVENT = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "jti": "1", "events": {"urn:x": {}}}
 
 
 def made(key: Any, header: dict[str, Any], payload: bytes) -> bytes:
@@ -58,7 +70,8 @@ def tokens(draw: st.DrawFn) -> str | bytes:
     """Well signed more often than not, so that what comes after the signature is reached."""
     key = draw(st.sampled_from([*KEYS, SECRET]))
     changed = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=3)
-    payload = json.dumps(PLAIN | draw(changed), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))).encode()
+    base = draw(st.sampled_from([PLAIN, FULL, FULL, EVENT]))
+    payload = json.dumps(base | draw(changed), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))).encode()
     payload = draw(st.sampled_from([payload, payload, payload[:-1] + b',"iss":"x"}', payload[:-1], b"[]"]))
     token = made(key, draw(st.sampled_from(HEADERS)), payload)
     token = draw(st.sampled_from([token, token, token[:-4], token + b"=", token + b".", token + b"\xc3\xa9"]))
@@ -78,6 +91,8 @@ class NoShortcut:
 
 
 def check_alike(token: Any, keys: Any, rules: dict[str, Any], scopes: frozenset[str] = frozenset()) -> None:
+    if rules.get("profile") == SVID and (keys is SECRET or "algorithms" in rules):
+        return  # no such policy
     seen: tuple[list[TokenDecided], list[TokenDecided]] = ([], [])
     quick, by_steps = (
         sw.Verifier(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=CLOCK, observer=Seen(events), **rules)
@@ -107,7 +122,7 @@ def test_the_shortcut_decides_as_the_steps_do(token: Any, keys: Any, rules: dict
 @pytest.mark.parametrize("rules", RULES, ids=str)
 def test_each_header_is_decided_alike(rules: dict[str, Any]) -> None:
     for header in [*HEADERS, *({"kid": None} for _ in "x")]:
-        payload = strict_json.encode_object(PLAIN | {"other": "x" * 200})
+        payload = strict_json.encode_object(FULL | {"other": "x" * 200})
         for key, keys in ((KEYS[0], SETS[0]), (KEYS[1], SETS[0]), (SECRET, SECRET), (SECRET, SETS[0])):
             check_alike(made(key, header, payload).decode(), keys, rules)
             check_alike(made(key, header, payload).decode(), keys, rules | {"algorithms": {"EdDSA", "HS256"}})

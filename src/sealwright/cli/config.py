@@ -12,6 +12,7 @@ from sealwright.cli.options import Config, Home, Json, Why, print_json, printabl
 from sealwright.cli.session import open_calls
 from sealwright.config.reading import Read, find_file
 from sealwright.config.schema import json_schema
+from sealwright.config.tables import ConfigFile
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.settings import ServiceSettings
 from sealwright.wiring.config_file import check_file
@@ -88,9 +89,7 @@ def _found(home: Path | None) -> Path:
 def _settings(config: Path | None, home: Path | None) -> ServiceSettings:
     """Of the file and the environment, without a fault. Raises ConfigurationError ``settings.invalid``."""
     path = config or _found(home)
-    read = check_file(path)
-    if errors := [read.written(fault) for fault in read.faults if not fault.warning]:
-        raise ConfigurationError(Reason.SETTINGS_INVALID, "; ".join(errors))
+    check_file(path).checked()
     return ServiceSettings.load(home=home, config=path)
 
 
@@ -99,7 +98,7 @@ def _wanted(settings: ServiceSettings) -> dict[str, Any]:
     return {"issuers": tables, "timings": settings.timings.model_dump(), "backends": list(settings.backends)}
 
 
-def _faults(read: Read) -> list[dict[str, Any]]:
+def _faults(read: Read[ConfigFile]) -> list[dict[str, Any]]:
     return [
         {
             "line": read.place(fault).line,
@@ -112,7 +111,7 @@ def _faults(read: Read) -> list[dict[str, Any]]:
     ]
 
 
-def _print_faults(read: Read, wrong: bool) -> None:
+def _print_faults(read: Read[ConfigFile], wrong: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for fault in read.faults:
         console.print(printable(read.written(fault)), style="yellow" if fault.warning else "red")

@@ -1,1 +1,1 @@
-"""The file sealwright.toml: its tables, where each line is, and what in it cannot be right."""
+"""The files sealwright.toml and verifier.toml: their tables, where each line is, and what in them cannot be right."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
 from sealwright.jose.claims import MAXIMUM_LEEWAY_S
 
 INTERNAL_ISSUER = "internal"
@@ -22,6 +22,12 @@ _DURATION = r"^[0-9]{1,9}[smhd]$"
 def _signing_algorithm(name: str) -> str:
     if name not in ASYMMETRIC:
         raise ValueError(f"not a signing algorithm; known: {', '.join(sorted(ASYMMETRIC))}")
+    return name
+
+
+def _verifying_algorithm(name: str) -> str:
+    if name not in ALGORITHMS:
+        raise ValueError(f"not an algorithm; known: {', '.join(sorted(ALGORITHMS))}")
     return name
 
 
@@ -53,6 +59,11 @@ SigningAlgorithm = Annotated[
     AfterValidator(_signing_algorithm),
     WithJsonSchema({"type": "string", "enum": sorted(ASYMMETRIC)}),
 ]
+VerifyingAlgorithm = Annotated[
+    str,
+    AfterValidator(_verifying_algorithm),
+    WithJsonSchema({"type": "string", "enum": sorted(ALGORITHMS)}),
+]
 BackendName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 ReplicaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,89}$")]
 IssuerName = Annotated[str, Field(pattern=ISSUER_PATTERN)]
@@ -63,5 +74,8 @@ Leeway = Annotated[float, Field(ge=0, le=MAXIMUM_LEEWAY_S)]
 Duration = _duration()
 TokenDuration = _duration(4, LONGEST_TOKEN_S)
 LeewayDuration = _duration(0, MAXIMUM_LEEWAY_S)
+OutageDuration = _duration(0, 86_400)
+PositiveDuration = _duration(0, 60)
+ClaimDuration = _duration(0.01, 60)
 CredentialDuration = _duration(4, 900)
 PublishedKeys = Annotated[int, Field(ge=2, le=100)]

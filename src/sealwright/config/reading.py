@@ -1,4 +1,4 @@
-"""Find and read sealwright.toml: every fault at once, each with its place, and what would be right."""
+"""Find and read sealwright.toml and verifier.toml: every fault at once, with its place and what would be right."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from sealwright.config.lines import Lines, Place
-from sealwright.config.tables import BackendTable, ConfigFile, IssuerTable, ServiceTable, TimingsTable
 from sealwright.errors import ConfigurationError, Reason
 
 NAME = "sealwright.toml"
 TOP = Place(1, 1)
 LARGEST_BYTES = 1024 * 1024
-_MODELS: dict[str, type[BaseModel]] = {"service": ServiceTable, "timings": TimingsTable}
-_NAMED: dict[str, type[BaseModel]] = {"backends": BackendTable, "issuers": IssuerTable}
+File = TypeVar("File", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,11 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Read(Generic[File]):
     """A file that was read: its content, unless a fault is in the way, and where its keys are."""
 
     path: Path
-    file: ConfigFile | None
+    file: File | None
     faults: tuple[Fault, ...]
     lines: Lines | None
     syntax: Place = TOP
@@ -51,6 +49,17 @@ class Read:
         place, kind = self.place(fault), "warning" if fault.warning else "error"
         key = f"{'.'.join(fault.key)}: " if fault.key else ""
         return f"{self.path}:{place.line}:{place.column}: {kind}: {key}{fault.message}"
+
+    def checked(self) -> File:
+        """The content of a file without an error. Raises ConfigurationError ``settings.invalid`` naming every one."""
+        errors = [self.written(fault) for fault in self.faults if not fault.warning]
+        if errors or self.file is None:
+            _refuse("; ".join(errors))
+        return self.file
+
+    def with_faults(self, faults: Iterable[Fault]) -> Self:
+        """With these, in the order of their places."""
+        return replace(self, faults=tuple(sorted(faults, key=lambda fault: (self.place(fault), fault.warning))))
 
 
 def find_file(given: Path | None, home: Path) -> Path | None:
@@ -70,15 +79,12 @@ def find_file(given: Path | None, home: Path) -> Path | None:
     return beside
 
 
-def read_file(path: Path) -> ConfigFile:
+def read_file(path: Path, model: type[File]) -> File:
     """Raises ConfigurationError ``settings.invalid`` naming every fault."""
-    read = examine(path)
-    if read.file is None:
-        _refuse("; ".join(read.written(fault) for fault in read.faults))
-    return read.file
+    return examine(path, model).checked()
 
 
-def examine(path: Path) -> Read:
+def examine(path: Path, model: type[File]) -> Read[File]:
     """Raises ConfigurationError ``settings.invalid`` only for a file that cannot be read at all."""
     text = _text(path)
     try:
@@ -87,16 +93,16 @@ def examine(path: Path) -> Read:
         return Read(path, None, (Fault((), f"not TOML: {error}"),), None, _syntax_place(text, str(error)))
     lines = Lines(text)
     try:
-        return Read(path, ConfigFile.model_validate(content), (), lines)
+        return Read(path, model.model_validate(content), (), lines)
     except ValidationError as error:
-        faults = sorted(_faults(error), key=lambda fault: lines.place(fault.key))
-        return Read(path, None, tuple(faults), lines)
+        nothing: Read[File] = Read(path, None, (), lines)
+        return nothing.with_faults(_faults(error, model))
 
 
-def _faults(error: ValidationError) -> Iterable[Fault]:
+def _faults(error: ValidationError, model: type[BaseModel]) -> Iterable[Fault]:
     for fault in error.errors(include_url=False, include_context=False):
         key = tuple(str(part) for part in fault["loc"] if not _of_pydantic(part))
-        known = _known(key)
+        known = _known(model, key)
         if fault["type"] == "extra_forbidden":
             in_file = [name for name in known if name == f"{key[-1]}_file"]
             near = in_file or difflib.get_close_matches(key[-1], known, n=1)
@@ -113,14 +119,30 @@ def _of_pydantic(part: Any) -> bool:
     return not isinstance(part, str) or part == "[key]" or "[" in part or part.startswith("literal")
 
 
-def _known(key: tuple[str, ...]) -> list[str]:
+def _known(model: type[BaseModel], key: tuple[str, ...]) -> list[str]:
     """The keys that may stand beside the last one of ``key``."""
-    model: type[BaseModel] = ConfigFile
-    if len(key) == 2:
-        model = _MODELS.get(key[0], ConfigFile)
-    elif len(key) > 2:
-        model = _NAMED.get(key[0], ConfigFile)
-    return list(model.model_fields)
+    here: Any = model
+    for part in key[:-1]:
+        here = _within(here, part)
+    return list(here.model_fields) if _is_table(here) else []
+
+
+def _within(table: Any, key: str) -> Any:
+    """The type of what stands at a key of a table, or of a table whose keys are names."""
+    if _is_table(table):
+        field = table.model_fields.get(key)
+        inner = field.annotation if field else None
+    else:
+        inner = get_args(table)[1] if get_origin(table) is dict else None
+    while inner is not None and not _is_table(inner) and get_origin(inner) not in (dict, None):
+        inner = next(
+            (one for one in get_args(inner) if one is not type(None)), None
+        )  # Annotated, or one that is left out
+    return inner
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _text(path: Path) -> str:

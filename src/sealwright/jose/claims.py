@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sealwright.errors import Reason, RejectedError
 
@@ -19,11 +19,20 @@ REGISTERED_CLAIMS = (*_TIMES, *_TEXTS, "aud")
 _TIME_NAMES = frozenset(_TIMES)
 
 
+class ClaimCheck(NamedTuple):
+    """One more rule over claims: its name, what it expects in words, and a function that raises RejectedError."""
+
+    name: str
+    expects: str
+    check: Callable[[Mapping[str, Any]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
     """What the claims of one issuer's tokens must say. Times in seconds.
 
-    ``issuer`` and ``audiences`` None mean that somebody chose, in so many words, to ignore them.
+    ``issuer`` and ``audiences`` None mean that somebody chose, in so many words, to ignore them. ``further`` rules
+    come last.
     """
 
     issuer: str | None
@@ -35,13 +44,17 @@ class ClaimRules:
     required: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     maximum_actors: int = MAXIMUM_ACTORS
+    forbidden: frozenset[str] = frozenset()
+    further: tuple[ClaimCheck, ...] = ()
     ordinary: bool = field(init=False, repr=False)
+    any_names: bool = field(init=False, repr=False)  # no claim is required and none forbidden
 
     def __post_init__(self) -> None:
         ages = self.maximum_age_s, self.maximum_lifetime_s
         ordinary = (
-            ages == (None, None) and None not in (self.issuer, self.audiences) and not self.required | self.scopes
+            ages == (None, None) and None not in (self.issuer, self.audiences) and not self.scopes and not self.further
         )
+        object.__setattr__(self, "any_names", not self.required | self.forbidden)
         object.__setattr__(self, "ordinary", ordinary)
 
     def check(self, claims: Mapping[str, Any], now: float) -> None:
@@ -58,6 +71,7 @@ class ClaimRules:
             and audience in self.audiences  # type: ignore[operator]
             and get("iss") == self.issuer
             and "act" not in claims
+            and (self.any_names or (self.required <= claims.keys() and self.forbidden.isdisjoint(claims)))
         ):
             return
         self._check_each(claims, now)
@@ -65,6 +79,8 @@ class ClaimRules:
     def _check_each(self, claims: Mapping[str, Any], now: float) -> None:
         for _, check in CLAIM_CHECKS:
             check(self, claims, now)
+        for one in self.further:
+            one.check(claims)
 
     def check_types(self, claims: Mapping[str, Any], _: float) -> None:
         check_types(claims)
@@ -105,6 +121,10 @@ class ClaimRules:
         if not self.required <= claims.keys():
             missing = sorted(self.required - claims.keys())
             raise RejectedError(Reason.CLAIMS_MISSING, f"the token lacks required claims: {', '.join(missing)}")
+
+    def check_forbidden(self, claims: Mapping[str, Any], _: float) -> None:
+        if present := sorted(self.forbidden & claims.keys()):
+            raise RejectedError(Reason.CLAIMS_FORBIDDEN, f"claims that tokens here must not have: {', '.join(present)}")
 
     def check_actors(self, claims: Mapping[str, Any], _: float) -> None:
         if "act" in claims and len(actors_of(claims, self.maximum_actors + 1)) > self.maximum_actors:
@@ -175,6 +195,7 @@ CLAIM_CHECKS: tuple[tuple[str, Callable[[ClaimRules, Mapping[str, Any], float], 
     ("start", ClaimRules.check_start),
     ("age", ClaimRules.check_age),
     ("required claims", ClaimRules.check_required),
+    ("forbidden claims", ClaimRules.check_forbidden),
     ("actors", ClaimRules.check_actors),
     ("scopes", ClaimRules.check_own_scopes),
 )

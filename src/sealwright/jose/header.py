@@ -45,9 +45,12 @@ class Header:
         """Read the encoded header. Raises RejectedError ``header.*``, ``json.*`` or ``token.encoding``."""
         return remembered(segment)
 
+    def is_type(self, expected: str) -> bool:
+        return self.type is not None and _media_type(self.type) == _media_type(expected)
+
     def check_type(self, expected: str) -> None:
         """RFC 8725 §3.11; a type without "/" compares as if it began with "application/"."""
-        if self.type is None or _media_type(self.type) != _media_type(expected):
+        if not self.is_type(expected):
             raise RejectedError(Reason.HEADER_TYPE, f'the token is not of type "{expected}"')
 
 

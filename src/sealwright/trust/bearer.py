@@ -11,6 +11,13 @@ from sealwright.trust.evidence import Scheme
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # b64token, RFC 6750 §2.1
 _NO_TOKEN = (Reason.CREDENTIAL_MISSING, Reason.TOKEN_MISSING)
+_STATUSES = {
+    Reason.REQUEST_MALFORMED: 400,
+    Reason.ROUTE_MALFORMED: 400,
+    Reason.CLAIMS_SCOPE: 403,
+    Reason.ROUTE_DENIED: 403,
+}
+_CODES = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
 _PROOF_CODES = {Reason.BINDING_NONCE: "use_dpop_nonce", Reason.BINDING_PROOF: "invalid_dpop_proof"}
 _SPEAKABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")  # everything but the characters of RFC 6750 §3
 
@@ -77,7 +84,7 @@ def status(error: SealwrightError) -> int:
     """400 a broken request, 401 no acceptable token, 403 too little scope, 503 could not be decided."""
     if not isinstance(error, RejectedError):
         return 503
-    return {Reason.REQUEST_MALFORMED: 400, Reason.CLAIMS_SCOPE: 403}.get(error.reason, 401)
+    return _STATUSES.get(error.reason, 401)
 
 
 def _token(authorization: str) -> str:
@@ -91,8 +98,7 @@ def _code(error: SealwrightError | None) -> str | None:
     """RFC 6750 §3.1. An undecided token was not found invalid, so nothing is said about it."""
     if not isinstance(error, RejectedError) or error.reason in _NO_TOKEN:
         return None
-    codes = {Reason.REQUEST_MALFORMED: "invalid_request", Reason.CLAIMS_SCOPE: "insufficient_scope"}
-    return codes.get(error.reason, "invalid_token")
+    return _CODES.get(_STATUSES.get(error.reason, 401))
 
 
 def _plain(value: str) -> str:

@@ -15,11 +15,12 @@ class Evidence:
     ``method`` and ``url`` are those of the request itself, ``scheme`` is how its Authorization header presented the
     token, ``proofs`` are the values of its DPoP headers (RFC 9449), and ``certificate_thumbprint`` is the base64url
     SHA-256 of the DER certificate that the caller proved to hold in TLS (RFC 8705 §3.1), as this process or a proxy
-    that it trusts saw it.
+    that it trusts saw it. ``path`` is what stood in the request line, for rules about routes.
     """
 
     method: str | None = None
     url: str | None = None
+    path: str | None = None
     scheme: Scheme | None = None
     proofs: tuple[str, ...] = field(default=(), repr=False)
     certificate_thumbprint: str | None = None

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from sealwright.errors import Reason, SealwrightError
 from sealwright.jose.algorithms import ASYMMETRIC
-from sealwright.jose.claims import CLAIM_CHECKS, REGISTERED_CLAIMS, ClaimRules, actors_of, check_scopes
+from sealwright.jose.claims import CLAIM_CHECKS, REGISTERED_CLAIMS, ClaimCheck, ClaimRules, actors_of, check_scopes
 from sealwright.jose.header import Header
 from sealwright.jose.verification import VerificationKey, check_signature
 from sealwright.trust.decision import Decision, Step, Verified
@@ -46,9 +46,10 @@ class _Trace:
         self.steps.append(Step(name, expected, found))
         return answer
 
-    def ask(self, one: TokenCheck, proven: Proven, now: float) -> None:
+    def ask(self, one: TokenCheck | ClaimCheck, run: Callable[[], None]) -> None:
+        """A check that names itself; what it finds is told by its error."""
         try:
-            one.check(proven, now)
+            run()
         except SealwrightError as error:
             self.steps.append(Step(one.name, one.expects, error.message, error.reason))
             raise
@@ -66,7 +67,7 @@ def explained(
         trace.check("revoked token", "a jti that is not revoked", token_id, lambda: check(issuer, verified.claims))
         proven = Proven(issuer.policy, verified, token, evidence)
         for one in issuer.checks_for(verified.claims):
-            trace.ask(one, proven, pipeline.clock.now())
+            trace.ask(one, partial(one.check, proven, pipeline.clock.now()))
     except Exception as error:  # noqa: BLE001 - as in Verifier.decide
         return Decision.refused(error, tuple(trace.steps))
     return Decision("accepted", verified, steps=tuple(trace.steps))
@@ -93,6 +94,8 @@ def _verify(
     for name, check in CLAIM_CHECKS:
         expected, found = _claim(name, policy.rules, claims, now)
         trace.check(name, expected, found, partial(check, policy.rules, claims, now))
+    for one in policy.rules.further:
+        trace.ask(one, partial(one.check, claims))
     if scopes:
         needed, given = " ".join(sorted(scopes)), _brief(claims.get("scope"))
         trace.check("scopes of the call", needed, given, lambda: check_scopes(claims, scopes))
@@ -131,6 +134,10 @@ def _claim(name: str, rules: ClaimRules, claims: Mapping[str, Any], now: float) 
         "start": (f"nbf not after {_when(now)}, {leeway}", _time(claims.get("nbf"))),
         "age": (f"iat not after {_when(now)}, {leeway}{limits}", _time(claims.get("iat"))),
         "required claims": (required or "none", " ".join(sorted(rules.required & claims.keys())) or "nothing"),
+        "forbidden claims": (
+            "without " + " ".join(sorted(rules.forbidden)) if rules.forbidden else "any",
+            " ".join(sorted(rules.forbidden & claims.keys())) or "nothing",
+        ),
         "actors": (f"{rules.maximum_actors} at most", _actors(claims)),
         "scopes": (scopes or "none", _brief(claims.get("scope"))),
     }
@@ -157,8 +164,9 @@ def _shape(token: object) -> str:
 
 
 def _header_rule(policy: VerificationPolicy) -> str:
-    typ = "" if policy.typ is None else f', typ "{policy.typ}"'
-    return f"alg {_allowed(policy)}{typ}"
+    types = sorted(map(str, [policy.typ] if policy.typ else policy.profile.types))
+    typ = f", typ {' or '.join(types)}" if types else ""
+    return f"alg {_allowed(policy)}{typ.replace('None', 'absent')}"
 
 
 def _allowed(policy: VerificationPolicy) -> str:

@@ -39,12 +39,13 @@ class TrustedIssuer:
             raise RejectedError(Reason.TOKEN_TOO_LARGE, "the token is larger than its issuer's tokens may be")
 
     def check_header(self, header: Header) -> None:
-        """Raises RejectedError ``algorithm.unknown``, ``algorithm.not_allowed`` or ``header.type``."""
+        """Raises RejectedError ``algorithm.unknown``, ``algorithm.not_allowed``, ``header.type`` or ``.forbidden``."""
         if header.algorithm not in self._names:
             algorithm(header.algorithm)
             raise RejectedError(Reason.ALGORITHM_NOT_ALLOWED, "the token's algorithm is not allowed here")
         if self.policy.typ is not None:
             header.check_type(self.policy.typ)
+        self.policy.profile.check_header(header)
 
     def checks_for(self, claims: Mapping[str, Any]) -> tuple[TokenCheck, ...]:
         """What is left once signature and claims hold."""
@@ -72,6 +73,7 @@ class Issuers:
         self._trusted = tuple(trusted)
         self._by_name: dict[object, TrustedIssuer] = {one.policy.issuer: one for one in self._trusted}
         self._any = self._by_name.get(IGNORE_ISSUER)
+        self._by_subject = [one for one in self._trusted if one.policy.issuer_in_subject]
         if not self._trusted or len(self._by_name) != len(self._trusted):
             raise ConfigurationError(Reason.SETTINGS_INVALID, "give at least one issuer, and each of them once")
         if self._any is not None and len(self._trusted) > 1:
@@ -83,17 +85,26 @@ class Issuers:
     def match(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """The issuer whose name is exactly the unverified "iss": a hint, which the claim rules check again later.
 
+        Where a profile allows it, a token without "iss" is of the issuer that its unverified "sub" lies below.
         Raises RejectedError ``issuer.missing`` or ``issuer.unknown``.
         """
         if self._any is not None:
             return self._any
         name = claims.get("iss")
+        if name is None and (named := self._named_by_subject(claims)):
+            return named
         if not isinstance(name, str):
             raise RejectedError(Reason.ISSUER_MISSING, 'the token has no "iss" claim')
         found = self._by_name.get(name)
         if found is None:
             raise RejectedError(Reason.ISSUER_UNKNOWN, "the token's issuer is not one that is trusted here")
         return found
+
+    def _named_by_subject(self, claims: Mapping[str, Any]) -> TrustedIssuer | None:
+        subject = claims.get("sub")
+        return next(
+            (one for one in self._by_subject if str(subject).startswith(str(one.policy.profile.subject_prefix))), None
+        )
 
     def __iter__(self) -> Iterator[TrustedIssuer]:
         return iter(self._trusted)

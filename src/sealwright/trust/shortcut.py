@@ -24,7 +24,7 @@ class _Ordinary(NamedTuple):
 
     issuer: TrustedIssuer
     algorithms: frozenset[str]
-    typ: str | None
+    types: frozenset[str | None]
     find: Callable[[str | None], VerificationKey]
     check_claims: Callable[[Mapping[str, Any], float], None]
     ends_here: bool  # unless a token is bound to a key
@@ -45,8 +45,10 @@ class Shortcut:
         self._maximum_bytes = most = pipeline.issuers.maximum_token_bytes
         self._by_name: Mapping[str, _Ordinary] = {
             one.policy.issuer: self._gather(one)
-            for one in pipeline.issuers  # without those that have a smaller limit of their own
-            if isinstance(one.policy.issuer, str) and one.policy.maximum_token_bytes >= most
+            for one in pipeline.issuers  # without those that have a smaller limit, or rules for other header members
+            if isinstance(one.policy.issuer, str)
+            and one.policy.maximum_token_bytes >= most
+            and one.policy.profile.header_members is None
         }
 
     def verify(  # noqa: C901 - a call costs as much as a check
@@ -61,11 +63,11 @@ class Shortcut:
             header = remembered(protected)
             claims = parse_object(decode(payload))
             signature = decode(segment)
-            issuer, algorithms, typ, find, check_claims, ends_here = self._by_name[claims["iss"]]
+            issuer, algorithms, types, find, check_claims, ends_here = self._by_name[claims["iss"]]
         except (RejectedError, LookupError, ValueError, TypeError, AttributeError):
             return None
         algorithm, key_id = header.algorithm, header.key_id
-        if algorithm not in algorithms or key_id is None or not header.b64 or typ not in (None, header.type):
+        if algorithm not in algorithms or key_id is None or not header.b64 or (types and header.type not in types):
             return None
         if trail is not None:
             trail.issuer = issuer
@@ -96,4 +98,4 @@ class Shortcut:
 
         found = find if pipeline.revocation is None else find_unrevoked
         ends_here = issuer.binding is UNBOUND and not issuer.checks and pipeline.revocation is None
-        return _Ordinary(issuer, policy.algorithms, policy.typ, found, policy.rules.check, ends_here)
+        return _Ordinary(issuer, policy.algorithms, policy.ordinary_types(), found, policy.rules.check, ends_here)

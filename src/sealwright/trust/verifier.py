@@ -32,9 +32,10 @@ class Verifier:
     """Verifies the tokens of one issuer (``issuer``, ``audience``, ``keys`` and ``rules``) or of several (``issuers``).
 
     Issuer and audience must be given, or IGNORE_ISSUER and IGNORE_AUDIENCE. ``rules`` are the fields of
-    VerificationPolicy: ``algorithms`` (every asymmetric one by default, and for a secret its own), ``typ``,
-    ``leeway_s``, ``require_expiry``, ``maximum_age_s``, ``maximum_lifetime_s``, ``required_claims``,
-    ``required_scopes``, ``maximum_token_bytes``. Raises ConfigurationError ``settings.invalid``.
+    VerificationPolicy: ``profile``, ``algorithms`` (every asymmetric one by default, and for a secret its own),
+    ``typ``, ``leeway_s``, ``require_expiry``, ``maximum_age_s``, ``maximum_lifetime_s``, ``required_claims``,
+    ``required_scopes``, ``forbidden_claims``, ``claim_values``, ``maximum_token_bytes``. Raises ConfigurationError
+    ``settings.invalid``.
 
     >>> from sealwright.jose.jwk import PrivateJWK
     >>> key = PrivateJWK.generate("ES256")
@@ -173,7 +174,7 @@ def _only(
     chosen: dict[str, Any] = {**rules}
     if chosen.get("algorithms") is None:
         chosen["algorithms"] = _default_algorithms(keys)
-    for name in ("algorithms", "required_claims", "required_scopes"):
+    for name in ("algorithms", "required_claims", "required_scopes", "forbidden_claims"):
         if isinstance(chosen.get(name), str):
             raise _wrong(f"{name} must be a set of names")
         chosen[name] = frozenset(chosen.get(name, ()))

@@ -12,7 +12,9 @@ from starlette.routing import Route
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.services import http
+from sealwright.trust.decision import Verified
 from sealwright.trust.evidence import Evidence
+from sealwright.trust.identity import Identity
 from sealwright.trust.verifier import Verifier
 
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -24,26 +26,32 @@ _EVIDENCE = {  # what may prove who presents the token, in the order in which it
     "certificate_thumbprint": "x5t#S256 of the certificate that its client proved to hold in TLS.",
 }
 VerifierOf = Callable[[str | None], Verifier]  # the audience that the caller names -> who decides
+IdentityOf = Callable[[Verified], Identity]
+_MEMBERS = {"token", "audience", "scopes", "explain", *_EVIDENCE}
 
 
 class DecisionEndpoint:
-    """Decides over tokens that are posted to it."""
+    """Decides over tokens that are posted to it. With ``routes`` it may be told the path that each came to."""
 
-    def __init__(self, verifier_of: VerifierOf) -> None:
-        self._verifier_of = verifier_of
+    def __init__(self, verifier_of: VerifierOf, identity_of: IdentityOf | None = None, *, routes: bool = False) -> None:
+        self._verifier_of, self._identity_of = verifier_of, identity_of
+        self._members = _MEMBERS | ({"path"} if routes else set())
 
     def routes(self) -> list[Route]:
         return [Route("/v1/verify", self.verify, methods=["POST"])]
 
     async def verify(self, request: Request) -> Response:
         body = await http.read_object(request)
-        http.check_members(body, {"token", "audience", "scopes", "explain", *_EVIDENCE})
+        http.check_members(body, self._members)
         token = http.member(body, "token", str)
         scopes = frozenset(str(scope) for scope in http.member(body, "scopes", list, []))
         verifier = self._verifier_of(http.member(body, "audience", str, None))
         explain = http.member(body, "explain", bool, False)
         decision = await verifier.adecide(token, scopes=scopes, evidence=_evidence(body), explain=explain)
-        return http.json_response(decision.to_dict(), headers={"Cache-Control": "no-store"})
+        answer = decision.to_dict()
+        if self._identity_of is not None and decision.verified is not None:
+            answer["identity"] = self._identity_of(decision.verified).to_dict()
+        return http.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
 def _evidence(body: Mapping[str, Any]) -> Evidence:
@@ -53,8 +61,10 @@ def _evidence(body: Mapping[str, Any]) -> Evidence:
         raise RejectedError(Reason.REQUEST_MALFORMED, 'the request member "scheme" is neither "bearer" nor "dpop"')
     if thumbprint is not None and _SHA256.fullmatch(thumbprint) is None:
         raise RejectedError(Reason.REQUEST_MALFORMED, 'the request member "certificate_thumbprint" is no thumbprint')
-    proofs = () if proof is None else (proof,)
-    return Evidence(method=method, url=url, scheme=scheme, proofs=proofs, certificate_thumbprint=thumbprint)
+    proofs, path = () if proof is None else (proof,), http.member(body, "path", str, None)
+    if path is not None and method is None:
+        raise RejectedError(Reason.REQUEST_MALFORMED, "a route is a method and a path: give both, or neither")
+    return Evidence(method=method, url=url, path=path, scheme=scheme, proofs=proofs, certificate_thumbprint=thumbprint)
 
 
 def openapi_paths() -> dict[str, Any]:

@@ -2,85 +2,99 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
-from sealwright.errors import Reason, RejectedError, SealwrightError
+from sealwright.config.verifier_file import check_file, schema
+from sealwright.errors import SealwrightError
 from sealwright.services import http
 from sealwright.services.listening import listening
 from sealwright.services.verifier_service.app import DecisionEndpoint
+from sealwright.services.verifier_service.health import HealthPages
 from sealwright.settings import VerifierSettings
-from sealwright.trust.verifier import Verifier
 from sealwright.wiring.observing import Observing, build_observing, log_config
-from sealwright.wiring.verifying import VerifyingSide, build_verifying
+from sealwright.wiring.verifying import VerifyingSide, build_verifying, read_settings
+
+EXIT_WRONG = 6
 
 
-def main() -> None:
-    """Read SEALWRIGHT_VERIFIER_*, serve until told to stop. Exits with 6 when the settings are wrong."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until told to stop, or check a file. Exits with 6 when the settings are wrong."""
+    given = _parser().parse_args(arguments)
+    if given.schema:
+        sys.stdout.write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")
+        return
     try:
-        serve(VerifierSettings.load())
+        settings = VerifierSettings.load(config=given.config)
+        sys.exit(check(settings)) if given.check else serve(settings)
     except SealwrightError as error:
         sys.stderr.write(f"sealwright-verifier: {error}\n")
         sys.exit(error.exit_code)
 
 
+def check(settings: VerifierSettings) -> int:
+    """Print every fault with its place; then, without any, build what would run. No keys are fetched."""
+    if settings.config is not None:
+        read = check_file(settings.config)
+        sys.stdout.writelines(f"{read.written(fault)}\n" for fault in read.faults)
+        if any(not fault.warning for fault in read.faults):
+            return EXIT_WRONG
+    file, folder = read_settings(settings)
+    build_verifying(file, folder, build_observing(file.issuers.keys()).observer).close()
+    sys.stdout.write(f"valid: {', '.join(file.issuers)}\n")
+    return 0
+
+
 def serve(settings: VerifierSettings) -> None:
     """Raises ConfigurationError ``settings.*`` before it listens."""
-    with listening(settings.host, settings.port, setting="SEALWRIGHT_VERIFIER_PORT") as listener:
-        observing = build_observing({settings.issuer}, logs=sys.stderr)
-        app = build_app(build_verifying(settings, observing.observer), settings.audience, observing)
+    file, folder = read_settings(settings)
+    host = file.service.host if settings.host is None else settings.host
+    port = file.service.port if settings.port is None else settings.port
+    with listening(host, port, setting="SEALWRIGHT_VERIFIER_PORT") as listener:
+        observing = build_observing(file.issuers.keys(), logs=sys.stderr)
+        verifying = build_verifying(file, folder, observing.observer)
+        if (store := verifying.store) is not None:
+            observing.metrics.watch_replay_stores(lambda: [store.figures()])
+        app = build_app(verifying, observing)
         config = uvicorn.Config(app, log_config=log_config(), server_header=False)
         with suppress(KeyboardInterrupt):  # raised once more after an orderly stop
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def build_app(verifying: VerifyingSide, audience: str, observing: Observing) -> Starlette:
-    """Decisions for one audience; the caller may name it, and no other."""
-
-    def verifier_of(named: str | None) -> Verifier:
-        if named not in (None, audience):
-            raise RejectedError(Reason.REQUEST_MALFORMED, "this verifier decides for another audience")
-        return verifying.verifier
-
-    routes = [*DecisionEndpoint(verifier_of).routes(), *_health_routes(verifying, observing)]
+def build_app(verifying: VerifyingSide, observing: Observing) -> Starlette:
+    """Decisions for the audiences of the file; the caller may name one of them, and no other."""
+    decisions = DecisionEndpoint(verifying.verifier_of, verifying.identity_of, routes=verifying.has_routes)
     return Starlette(
-        routes=routes,
+        routes=[*decisions.routes(), *HealthPages(verifying, observing).routes()],
         middleware=[Middleware(http.BodyLimit)],
         exception_handlers=http.EXCEPTION_HANDLERS,
-        lifespan=_closing(verifying.verifier),
+        lifespan=_closing(verifying),
     )
 
 
-def _health_routes(verifying: VerifyingSide, observing: Observing) -> list[Route]:
-    async def alive(_: Request) -> Response:
-        return PlainTextResponse("alive\n")
-
-    async def ready(_: Request) -> Response:
-        await run_in_threadpool(verifying.check_ready)
-        return PlainTextResponse("ready\n")
-
-    async def metrics(request: Request) -> Response:
-        if not http.from_loopback(request):
-            raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is nothing at this path")
-        body, media_type = observing.metrics.exposition()
-        return Response(body, media_type=media_type)
-
-    return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sealwright-verifier",
+        description="Decide over tokens. Without a file, SEALWRIGHT_VERIFIER_* say for whom.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="verifier.toml (SEALWRIGHT_VERIFIER_CONFIG)")
+    parser.add_argument("--check", action="store_true", help="say everything that is wrong with the file, and stop")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, and stop")
+    return parser
 
 
-def _closing(verifier: Verifier) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _closing(verifying: VerifyingSide) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        verifier.close()
+        verifying.close()
 
     return lifespan

@@ -33,5 +33,8 @@ class SharedSecret:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def close(self) -> None:
         """There is nothing to release."""

@@ -20,6 +20,9 @@ class StaticKeys:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
     def close(self) -> None:
         """There is nothing to release."""
 

@@ -1,0 +1,62 @@
+"""Where the keys of one issuer come from, as verifier.toml says."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Protocol
+
+from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.config.verifier_tables import VerifierIssuerTable
+from sealwright.errors import ConfigurationError, Reason
+from sealwright.events import Observer
+from sealwright.trust.cache_settings import CacheSettings
+from sealwright.trust.jwks_cache import SourceStatus
+from sealwright.trust.key_source import KeySource
+from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.sources.discovered import DiscoveredJWKSet
+from sealwright.trust.sources.file import FileKeys, public_keys, secrets, spiffe_keys
+from sealwright.trust.sources.remote import RemoteJWKSet
+
+
+class ReportingSource(KeySource, Protocol):
+    """A KeySource that says how it is doing, which costs no I/O."""
+
+    def status(self) -> SourceStatus: ...
+
+
+def build_source(
+    table: VerifierIssuerTable,
+    policy: VerificationPolicy,
+    folder: Path,
+    observer: Observer | None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> ReportingSource:
+    """The one source that the table names; paths are below ``folder``. Raises ConfigurationError."""
+    if table.keys_file is not None:
+        read = spiffe_keys if table.profile == "spiffe" else public_keys
+        return FileKeys(folder / table.keys_file, read, clock=clock)
+    if table.secret_file is not None:
+        return FileKeys(folder / table.secret_file, secrets, secret=True, clock=clock)
+    if table.bundle_file is not None or table.bundle_url is not None:
+        raise ConfigurationError(Reason.SETTINGS_INVALID, "trust bundles cannot be read here")
+    options = _options(table, policy, folder) | {"observer": observer, "clock": clock}
+    urls = table.jwks_url or ()
+    return DiscoveredJWKSet(str(policy.issuer), *urls, **options) if table.discovery else RemoteJWKSet(*urls, **options)
+
+
+def _options(table: VerifierIssuerTable, policy: VerificationPolicy, folder: Path) -> dict[str, Any]:
+    return {
+        "settings": CacheSettings(stale_s=table.keys_outage),
+        "algorithms": policy.algorithms,
+        "last_good": None if table.last_good_file is None else folder / table.last_good_file,
+        "private_addresses": table.private_addresses,
+        "tls": None if table.ca_file is None else _trusting(folder / table.ca_file),
+    }
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(Reason.SETTINGS_INVALID, f"{ca_file} has no certificates of CAs") from error
