@@ -17,12 +17,15 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    EventsPolled,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
+    StaleFeedIgnored,
+    StatementRefreshed,
     TokenDecided,
     TokenSigned,
 )
@@ -115,6 +118,16 @@ class Happened:
         return KeySourceRefreshed(**(usual | {"duration_s": 0.15} | changed))
 
     @staticmethod
+    def obeyed(**changed: Any) -> StatementRefreshed:
+        usual = {"kind": "revoked-keys", "issuer": "default", "outcome": "changed", "sequence": 41, "keys": 2}
+        return StatementRefreshed(**(usual | {"duration_s": 0.01} | changed))
+
+    @staticmethod
+    def polled(**changed: Any) -> EventsPolled:
+        usual = {"outcome": "answered", "events": 1, "refused": 0, "duration_s": 14.0}
+        return EventsPolled(**(usual | changed))
+
+    @staticmethod
     def moved(**changed: Any) -> KeyMoved:
         usual = {"issuer": "default", "algorithm": "ES256", "key_id": "k1", "before": "standby", "after": "active"}
         return KeyMoved(**(usual | {"actor": "operator", "reason": "scheduled"} | changed))
@@ -146,7 +159,8 @@ class Happened:
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
-        return [*happened, broken, certificate, *scheduler]
+        feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
+        return [*happened, broken, certificate, *scheduler, *feeds]
 
 
 @pytest.fixture

@@ -16,16 +16,19 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    EventsPolled,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
+    StatementRefreshed,
     TokenDecided,
     TokenSigned,
 )
 from sealwright.telemetry.shown import redacted, shown, shown_source
+from sealwright.telemetry.statement_logs import STATEMENT_FACTS, has_news
 
 MAXIMUM_MESSAGE_CHARACTERS = 8192
 _LEVELS = {"accepted": "info", "rejected": "warning", "undecided": "error"}
@@ -161,6 +164,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
+    **STATEMENT_FACTS,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
@@ -173,7 +177,12 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
 
 
 def _is_said_elsewhere(event: Event) -> bool:
-    """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks."""
+    """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks.
+
+    Feeds and polls come every few seconds and say something when there is something new.
+    """
+    if isinstance(event, StatementRefreshed | EventsPolled):
+        return not has_news(event)
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
     return isinstance(event, BackendCalled | BackendChecked | SigningWaited) and event.reason is None
