@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -14,9 +14,9 @@ from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.events import Observer, StaleFeedIgnored, StatementKind, tell
 from sealwright.statements.revoked_keys import token_digest
 from sealwright.trust.held_feed import HeldFeed
+from sealwright.trust.sources.statement_fetcher import StatementFetcher
 from sealwright.trust.state_file import StateFile
-from sealwright.trust.statement_fetcher import StatementFetcher
-from sealwright.trust.statement_reader import ReaderSettings, StatementReader
+from sealwright.trust.statement_reader import ReaderSettings, StatementReader, Taken
 from sealwright.trust.trust_root import TrustRoot
 
 KIND: StatementKind = "revoked-keys"
@@ -72,6 +72,7 @@ class RevocationFeeds:
             for name in self._feeds
         }
         self._ignoring: set[str] = set()
+        self.changed: Callable[[], None] = lambda: None  # called on a thread of ours whenever a feed says something new
         self._closed = False
         self._by_process: dict[int, Mapping[str, tuple[StatementFetcher, StatementReader]]] = {
             os.getpid(): self._readers()
@@ -138,6 +139,11 @@ class RevocationFeeds:
         readers = self._here()
         return all(readers[name][1].wait_until(lambda n=name: self._is_current(n), timeout_s) for name in readers)  # type: ignore[misc]
 
+    def check_current(self) -> None:
+        """Raises UnavailableError ``revocation.stale`` unless everything can be decided, or may be without a feed."""
+        for issuer in self._feeds:
+            self._check_current(issuer)
+
     def status(self) -> dict[str, FeedStatus]:
         return {name: self._status(name, reader) for name, (_, reader) in self._here().items()}
 
@@ -151,6 +157,12 @@ class RevocationFeeds:
         for fetcher, reader in self._here().values():
             fetcher.close()
             reader.close()
+
+    def _take(self, issuer: str, body: bytes | None) -> Taken:
+        taken = self._held[issuer].take(body)
+        if taken.changed:
+            self.changed()
+        return taken
 
     def _status(self, name: str, reader: StatementReader) -> FeedStatus:
         held, at = self._held[name].now, reader.succeeded_at
@@ -201,7 +213,7 @@ class RevocationFeeds:
             KIND,
             feed.issuer,
             fetcher,
-            self._held[feed.issuer].take,
+            lambda body: self._take(feed.issuer, body),
             settings=self._settings,
             clock=self._clock,
             observer=self._observer,

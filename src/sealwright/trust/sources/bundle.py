@@ -15,8 +15,8 @@ from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.held_bundle import HeldBundle
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.refetch_budget import RefetchBudget
+from sealwright.trust.sources.statement_fetcher import StatementFetcher, StatementFile
 from sealwright.trust.state_file import StateFile
-from sealwright.trust.statement_fetcher import StatementFetcher, StatementFile
 from sealwright.trust.statement_reader import ReaderSettings, StatementReader
 from sealwright.trust.trust_root import TrustRoot
 

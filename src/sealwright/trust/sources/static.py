@@ -20,6 +20,9 @@ class StaticKeys:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def held(self) -> JWKSet:
+        return self.keys
+
     def close(self) -> None:
         """There is nothing to release."""
 
