@@ -97,7 +97,7 @@ class PollParts:
 
     root: TrustRoot
     name: str
-    service_url: str
+    transmitter: str
     line: PollLine
     clock: Clock
 
@@ -113,7 +113,7 @@ class PollParts:
         def reporting() -> Reporting:
             return Reporting(self.name, _instance(), verifier.issuers, obeying.revocation, acceptance)
 
-        incoming = IncomingEvents(self.root, transmitter=self.service_url, receiver=self.name)
+        incoming = IncomingEvents(self.root, transmitter=self.transmitter, receiver=self.name)
         return EventPoll(
             self.line,
             incoming,
@@ -133,12 +133,15 @@ def build_obeying(
     feeds: Sequence[ObeyedFeed],
     service_url: str | None = None,
     credential_file: Path | None = None,
+    public_url: str | None = None,
     settings: ReaderSettings | None = None,
     tls: ssl.SSLContext | None = None,
     observer: Observer | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Obeying:
     """``name`` is that of the verifier, which all its workers share. Without ``service_url`` nothing is polled.
+
+    ``public_url`` is how the service calls itself in its events, where that is not how it is reached from here.
 
     Raises ConfigurationError ``settings.*``, and UnavailableError where the state of an earlier run cannot be read.
     """
@@ -151,7 +154,7 @@ def build_obeying(
     if service_url is not None and credential_file is not None:
         base = service_url.rstrip("/")
         line = PollLine(base, credential_in(credential_file, base, tls, clock), tls)
-        parts = PollParts(root, name, base, line, clock)
+        parts = PollParts(root, name, public_url or base, line, clock)
     return Obeying(obeyed, parts, observer, clock)
 
 
