@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, SealwrightError
 from sealwright.events import EventsPolled, Observer, tell
 from sealwright.statements.security_events import KeysChanged
-from sealwright.statements.verifier_reports import parse_answer
+from sealwright.statements.verifier_reports import Tried, parse_answer
 from sealwright.trust.backoff import Backoff
 from sealwright.trust.refresh_thread import RefreshThread
 
@@ -36,7 +36,7 @@ class PollStatus:
 
 
 class EventPoll:
-    """One poll is open at a time. ``refetch`` gets the events that are new, and returns when it has looked.
+    """One poll is open at a time. ``refetch`` gets what came, at first nothing, and returns when it has looked.
 
     A fork starts a thread of its own, under the name that ``reporting`` gives it then.
     """
@@ -100,6 +100,7 @@ class EventPoll:
         self._due = float("-inf")
         self._answered_at: float | None = None
         self._last_error: Reason | None = None
+        self._is_first = True
 
     def _turn(self, began: float) -> None:
         good, refused = self._incoming.good, self._incoming.refused
@@ -122,27 +123,26 @@ class EventPoll:
 
     def _poll(self) -> bool:
         """One exchange; whether the next should follow at once."""
-        self._line.was_cut = False
+        if self._is_first:
+            self._refetch(())
+            self._is_first = False
+        self._line.was_cut = False  # what changes from here on is not in the report
         self._trials.run()
         tried = self._trials.unsaid()
         answer = parse_answer(self._line.post(self._body(tried)))
         self._answered_at = self._clock.monotonic()
         self._trials.said(tried)
         self._incoming.answered()
+        known = self._incoming.good
         events = self._incoming.take(answer.sets)
         if events:
             self._refetch(events)
-        news = self._trials.offer(answer.trials)
-        return bool(events) or news
+        is_asked = self._trials.offer(answer.trials)
+        return is_asked or self._incoming.good > known
 
-    def _body(self, tried: Any) -> dict[str, Any]:
-        report = self._reporting.report(tried).to_dict()
-        return {
-            "maxEvents": MOST_EVENTS,
-            "returnImmediately": False,
-            **self._incoming.answers(),
-            "verifier": report,
-        }
+    def _body(self, tried: Mapping[str, Tried]) -> dict[str, Any]:
+        said = {"maxEvents": MOST_EVENTS, "returnImmediately": False, **self._incoming.answers()}
+        return {**said, "verifier": self._reporting.report(tried).to_dict()}
 
     def _settle(self, failure: Reason | None, news: bool, began: float, landed: float) -> None:
         self._last_error = failure

@@ -23,18 +23,20 @@ class IncomingEvents:
 
     def __init__(self, root: TrustRoot, *, transmitter: str, receiver: str) -> None:
         self._root, self._transmitter, self._receiver = root, transmitter, receiver
-        self._known: dict[str, Reason | None] = {}  # by jti: good, or why not
+        self._known: dict[str, KeysChanged | Reason] = {}  # by jti: what it said, or why it does not count
         self._answers: dict[str, Reason | None] = {}
         self.good = self.refused = 0
 
     def take(self, sets: Mapping[str, str]) -> list[KeysChanged]:
-        """The new events among these. What came before is answered again, and is no news."""
+        """The events among these. One that comes again is a hint again, and is counted once."""
         found = []
         for token_id, token in sets.items():
-            if token_id not in self._known and (event := self._event(token_id, token)) is not None:
-                found.append(event)
-            if token_id in self._known:
-                self._answers[token_id] = self._known[token_id]
+            known = self._known.get(token_id) or self._looked_at(token_id, token)
+            if isinstance(known, KeysChanged):
+                found.append(known)
+            if known is not None:
+                self._known[token_id] = known
+                self._answers[token_id] = known if isinstance(known, Reason) else None
         self._known = dict(list(self._known.items())[-_MOST_REMEMBERED:])
         return found
 
@@ -51,16 +53,14 @@ class IncomingEvents:
         """The service has read the answers."""
         self._answers.clear()
 
-    def _event(self, token_id: str, token: str) -> KeysChanged | None:
+    def _looked_at(self, token_id: str, token: str) -> KeysChanged | Reason | None:
         try:
             event = self._checked(token_id, token)
         except UnavailableError:
             return None  # the pinned root cannot be read: neither good nor bad, so it comes again
         except RejectedError as error:
-            self._known[token_id] = error.reason
             self.refused += 1
-            return None
-        self._known[token_id] = None
+            return error.reason
         self.good += 1
         return event
 

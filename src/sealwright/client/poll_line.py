@@ -22,7 +22,8 @@ _MARGIN_S = 10.0
 
 
 class PollLine:
-    """One connection at a time. Raises the error that the service meant, or UnavailableError ``service.unreachable``.
+    """One connection at a time. Raises the error that the service meant, UnavailableError ``service.unreachable``, or
+    RejectedError ``json.*`` for an answer that is none.
 
     Making one raises ConfigurationError ``settings.invalid`` for a URL that is not https, or http to this machine: a
     credential goes with each poll.
@@ -43,10 +44,9 @@ class PollLine:
             "Connection": "close",
         }
         status, text = self._exchange(json.dumps(body, separators=(",", ":")).encode(), headers)
-        answer = _object(text)
         if status >= 400:
-            raise error_of(status, answer)
-        return answer
+            raise error_of(status, _problem(text))
+        return strict_json.parse_object(text)
 
     def cut(self) -> None:
         """End the poll that is under way, or about to be; what it should have brought comes with the next."""
@@ -85,7 +85,7 @@ class PollLine:
         return self._tls
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _problem(text: bytes) -> dict[str, Any]:
     try:
         return strict_json.parse_object(text)
     except SealwrightError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import Event, TokenDecided
@@ -23,6 +23,6 @@ class Acceptance:
                 self._last.clear()  # keys of years ago; those in use come again with their next token
             self._last[event.issuer, event.key_id] = self._now()
 
-    def of(self, issuer: str, key_ids: Mapping[str, object] | frozenset[str]) -> dict[str, float | None]:
+    def of(self, issuer: str, key_ids: Iterable[str]) -> dict[str, float | None]:
         """When each of these keys was last accepted, in seconds since the epoch; None for never."""
         return {key_id: self._last.get((issuer, key_id)) for key_id in key_ids}

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from sealwright.client.credential_file import credential_in
 from sealwright.client.event_poll import EventPoll, PollStatus
 from sealwright.client.incoming_events import IncomingEvents
 from sealwright.client.poll_line import PollLine
 from sealwright.client.trials import Trials
-from sealwright.client.verifier_report import Reporting
+from sealwright.client.verifier_report import HasAge, Reporting
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, SealwrightError
 from sealwright.events import Observer
@@ -33,6 +34,13 @@ from sealwright.trust.trust_root import TrustRoot
 from sealwright.trust.verifier import Verifier
 
 _REFETCH_WAIT_S = 5.0
+
+
+@runtime_checkable
+class Refreshed(Protocol):
+    """A key source that can fetch now."""
+
+    def refresh(self) -> object: ...
 
 
 class Obeying:
@@ -68,7 +76,7 @@ class Obeying:
         return self.revocation.status(), self._poll.status() if self._poll else None
 
     def refetch(self, verifier: Verifier, events: Sequence[KeysChanged]) -> None:
-        """Fetch what the events hint at, from where it always comes from, and wait until it is there."""
+        """Fetch what the events hint at, from where it always comes from, and what was never fetched; wait for it."""
         known = {str(one.policy.issuer): one.source for one in verifier.issuers}
         wanted: dict[str, int] = {}
         for event in events:
@@ -76,11 +84,13 @@ class Obeying:
                 wanted[event.issuer] = max(event.sequence, wanted.get(event.issuer, -1))
         for issuer in wanted:
             self.revocation.ask(issuer)
-        for issuer in wanted:
-            refresh = getattr(known[issuer], "refresh", None)
-            if refresh is not None:
+        for issuer, source in known.items():
+            never = isinstance(source, HasAge) and source.status().age_s is None
+            if (issuer in wanted or never) and isinstance(source, Refreshed):
                 with suppress(SealwrightError):
-                    refresh()
+                    source.refresh()
+        if not events:
+            self.revocation.wait_current(_REFETCH_WAIT_S)
         for issuer, sequence in wanted.items():
             self.revocation.wait_for(issuer, sequence, _REFETCH_WAIT_S)
 
@@ -139,9 +149,10 @@ def build_obeying(
     observer: Observer | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Obeying:
-    """``name`` is that of the verifier, which all its workers share. Without ``service_url`` nothing is polled.
+    """``name`` is that of the verifier, which all its workers share, and the subject of its credential.
 
-    ``public_url`` is how the service calls itself in its events, where that is not how it is reached from here.
+    Without ``service_url`` nothing is polled. ``public_url`` is how the service calls itself in its events, where that
+    is not how it is reached from here.
 
     Raises ConfigurationError ``settings.*``, and UnavailableError where the state of an earlier run cannot be read.
     """
@@ -160,7 +171,7 @@ def build_obeying(
 
 def _instance() -> str:
     """A name for this process that no other has had."""
-    return f"{socket.gethostname()[:200]}/{os.getpid()}/{secrets.token_hex(4)}"
+    return f"{socket.gethostname()[:60]}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 def _make_folder(folder: Path) -> None:
