@@ -280,9 +280,9 @@ obeying = build_obeying(
 )
 verifier = Verifier(issuer=issuer, audience="orders", keys=RemoteJWKSet(url + "/jwks"), revocation=obeying.revocation)
 obeying.start(verifier)
-obeying.check_ready(10)
+sys.stdin.buffer.raw.read(1)
 child = os.fork()
-sys.stdin.read()
+sys.stdin.buffer.raw.read(1)
 obeying.close()
 if child:
     os.wait()
@@ -296,8 +296,12 @@ def test_after_a_fork_both_processes_poll_under_names_of_their_own(server, tmp_p
     (tmp_path / "credential").write_text("the-credential")
     child = subprocess.Popen([sys.executable, "-c", FORKING, server.url, str(tmp_path)], stdin=subprocess.PIPE)
     try:
+        server.wait_for_polls(lambda _: True)  # so that no thread is in the middle of an import when it forks
+        child.stdin.write(b"f")
+        child.stdin.flush()
         seen = set()
         server.wait_for_polls(lambda poll: seen.add(poll["verifier"]["instance"]) or len(seen) >= 2)
     finally:
         child.stdin.close()
-        assert child.wait(20) == 0
+        code = child.wait(20)
+    assert code == 0
