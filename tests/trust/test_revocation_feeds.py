@@ -303,6 +303,19 @@ def test_a_worker_that_is_behind_learns_from_the_file_of_the_others(obedient, se
     assert behind.publish("k1", sequence=9).reason is None
 
 
+def test_a_file_that_is_taken_away_while_it_runs_makes_it_forget_nothing(obedient, tmp_path):
+    one = obedient()
+    one.publish("k1", sequence=5)
+    for sequence, reason in ((4, "statement.rolled_back"), (6, "None")):
+        for file in tmp_path.glob("revoked-keys-*.json"):
+            file.unlink()
+        assert str(one.publish(sequence=sequence).reason) == reason
+        assert one.key_revoked(ISSUER, "k1")
+    again = obedient()
+    assert again.feeds.status()[ISSUER].sequence == 6
+    assert again.key_revoked(ISSUER, "k1")
+
+
 def test_the_state_is_its_owners_alone_and_whole(obedient, tmp_path):
     obedient().publish("k1")
     (file,) = tmp_path.glob("revoked-keys-*.json")
@@ -406,6 +419,7 @@ from pathlib import Path
 from sealwright.trust.state_file import Remembered, StateFile
 file, start = StateFile(Path(sys.argv[1]), "s"), int(sys.argv[2])
 print("go", flush=True)
+sys.stdin.readline()
 for number in range(int(sys.argv[3])):
     kept = file.keep(Remembered(start + number, frozenset([f"k{start + number}"])))
     assert kept.sequence >= start + number
@@ -414,14 +428,18 @@ for number in range(int(sys.argv[3])):
 
 def test_two_workers_that_write_at_once_lose_nothing(tmp_path):
     path = tmp_path / "state.json"
-    workers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(start), "30"], stdout=subprocess.DEVNULL)
-        for start in (0, 1000)
-    ]
+    arguments = [[sys.executable, "-c", WRITER, str(path), str(start), "60"] for start in (0, 1000)]
+    workers = [subprocess.Popen(each, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for each in arguments]
+    for worker in workers:
+        worker.stdout.readline()
+    for worker in workers:
+        worker.stdin.close()
     assert [worker.wait(60) for worker in workers] == [0, 0]
+    for worker in workers:
+        worker.stdout.close()
     kept = StateFile(path, "s").read()
-    assert kept.sequence == 1029
-    assert kept.revoked == {f"k{start + number}" for start in (0, 1000) for number in range(30)}
+    assert kept.sequence == 1059
+    assert kept.revoked == {f"k{start + number}" for start in (0, 1000) for number in range(60)}
 
 
 def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(tmp_path):
@@ -429,7 +447,9 @@ def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(tmp_path):
     for round_ in range(8):
         start = round_ * 100_000
         writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(start), "100000"], stdout=subprocess.PIPE
+            [sys.executable, "-c", WRITER, str(path), str(start), "100000"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
         writer.stdout.readline()
         time.sleep(0.01 * round_)

@@ -68,7 +68,7 @@ class HeldFeed:
         named = _key_ids(feed)
         # At once, also when the disk is full: to refuse more is always safe.
         self.now = held._replace(revoked=held.revoked | named)
-        kept = self._state.keep(Remembered(feed.sequence, named))
+        kept = self._state.keep(Remembered(feed.sequence, held.revoked | named))
         revoked = held.revoked | kept.revoked
         if kept.sequence > feed.sequence:  # another worker has seen a newer one
             self.now = held._replace(revoked=revoked, sequence=kept.sequence, named=frozenset())
