@@ -20,6 +20,7 @@ debian jose jose
 debian node nodejs npm
 debian npm npm
 debian softhsm2-util softhsm2
+debian redis-server redis-server
 [ -e /usr/lib/*/p11-kit-proxy.so ] 2>/dev/null || debian p11-kit libp11-kit0 p11-kit
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || debian postgres postgresql
 

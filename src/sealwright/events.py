@@ -43,6 +43,20 @@ class TokenDecided:
     duration_s: float
 
 
+# first: accepted. failed_open: accepted though the store could not be asked. failed_closed: undecided for that reason.
+ReplayOutcome = Literal["first", "seen", "failed_open", "failed_closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayClaimed:
+    """A token that passed everything else was looked up among those presented before."""
+
+    issuer: str
+    outcome: ReplayOutcome
+    duration_s: float
+    reason: Reason | None = None  # why the store did not answer
+
+
 @dataclass(frozen=True, slots=True)
 class KeySourceRefreshed:
     source: str  # the configured URL
@@ -162,6 +176,7 @@ class OrphansCounted:
 Event = (
     TokenSigned
     | TokenDecided
+    | ReplayClaimed
     | KeySourceRefreshed
     | StatementRefreshed
     | StaleFeedIgnored

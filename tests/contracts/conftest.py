@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from implementations import BACKENDS, CATALOGS, SECRET_BACKENDS
+from implementations import BACKENDS, CATALOGS, REPLAY_STORES, SECRET_BACKENDS
 
 
 @pytest.fixture(params=BACKENDS)
@@ -25,5 +25,12 @@ def secret_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[A
 @pytest.fixture(params=CATALOGS)
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     opened = CATALOGS[request.param](tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=REPLAY_STORES)
+def replay_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    opened = REPLAY_STORES[request.param](tmp_path)
     yield opened
     opened.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import ministack
 import openbao
+import redis_server
 import softhsm
 from fake_azure_key_vault import FakeAzureKeyVault
 from fake_gcp_kms import FakeGcpKms
@@ -26,7 +27,9 @@ from sealwright.keys.catalogs.memory import MemoryCatalog
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.sealing import Sealer
+from sealwright.trust.replay import ReplayStore
 from sealwright.wiring.key_backends import open_backend
+from sealwright.wiring.replay_stores import open_replay_store
 
 Opened = contextlib.AbstractContextManager[KeyBackend]
 
@@ -104,4 +107,15 @@ CATALOGS: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: MemoryCatalog(),
     "sql": lambda folder: SqlCatalog.open(f"sqlite:///{folder / 'catalog.db'}"),
     "postgresql": lambda _: SqlCatalog.open(shared_cluster().new_database()),
+}
+# By the scheme of its URL: a function to the URL of an empty store, for what several processes may share.
+REPLAY_URLS: dict[str, Callable[[Path], str]] = {
+    "redis": lambda _: redis_server.shared().url,
+    "unix": lambda _: redis_server.shared().unix_url,
+    "sqlite": lambda folder: f"sqlite:///{folder / 'replay.db'}",
+    "postgresql": lambda _: shared_cluster().new_database(),
+}
+REPLAY_STORES: dict[str, Callable[[Path], ReplayStore]] = {
+    "memory": lambda _: open_replay_store("memory:"),
+    **{name: (lambda folder, url=url: open_replay_store(url(folder))) for name, url in REPLAY_URLS.items()},
 }

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -24,6 +30,7 @@ from sealwright.jose.key_types import KEY_TYPES
 
 NOW = 1_700_000_000.0
 AUDIENCE = "orders"
+URL = "https://orders.example/a"
 ES_ISSUER, HS_ISSUER = "https://es.example", "https://hs.example"
 
 WORDS = (
@@ -33,6 +40,7 @@ WORDS = (
     *("kty", "crv", "use", "key_ops", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi", "oth", "k", "pub", "priv"),
     *("keys", "sig", "sign", "verify", "payload", "signatures", "protected", "header", "signature"),
     *("iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", ES_ISSUER, HS_ISSUER, AUDIENCE),
+    *("dpop+jwt", "htm", "htu", "ath", "nonce", "GET", URL, "By=", "Hash=", "Cert=", "Subject=", ":443", "%2e", "%7E"),
     *("true", "false", "null", "NaN", "Infinity", "1e400", "-0.0", "\\ud800", "\\u0061", "\\u0000", "\ufeff"),
     *("-----BEGIN ", "-----END ", "PUBLIC KEY-----", "PRIVATE KEY-----", "ssh-ed25519 ", "\x00", ".", '"', "\\", "\n"),
 )
@@ -79,6 +87,18 @@ SIGNED = [
     sw.sign(b"no JSON", HS_KEY).encode(),
 ]
 TRUSTED_INPUTS = frozenset(token.rpartition(b".")[0] for token in SIGNED)
+PROOF_HEADER = {
+    "typ": "dpop+jwt",
+    "alg": "ES256",
+    "jwk": {name: ES_KEY.public.members[name] for name in ("kty", "crv", "x", "y")},
+}
+PROOF_CLAIMS = {
+    "jti": "1",
+    "htm": "GET",
+    "htu": URL,
+    "iat": int(NOW),
+    "ath": base64url.encode_text(hashlib.sha256(b"a.b.c").digest()),
+}
 SEPARATOR = b"\n\n"  # between header, payload and signature in the inputs of ``verify_parts``
 
 
@@ -113,6 +133,9 @@ def corpora() -> dict[str, list[bytes]]:
         "verify_parts": [_parts(token) for token in SIGNED],
         "signed_header": HEADERS,
         "signed_claims": [*PAYLOADS, UNCLOSED],
+        "client_certificate": _certificate_headers(),
+        "request_url": [URL.encode(), b"HTTPS://A:443/%7e/../b?c#d", b"http://[::1]:8/./%2e%2F//"],
+        "dpop_proof": [_compact(PROOF_HEADER) + SEPARATOR + _compact(PROOF_CLAIMS), SIGNED[0]],
         "planted": HEADERS,
     }
 
@@ -129,6 +152,17 @@ def _parts(token: bytes) -> bytes:
 def _json_forms() -> list[bytes]:
     texts = [sign_flattened(b"{}", HS_KEY, unprotected={"note": "x"}), sign_general(b"{}", [ES_KEY, HS_KEY])]
     texts += [sign_flattened(b"text", HS_KEY, b64=False), sign_general(b"{}", [HS_KEY], detached=True)]
+    return [text.encode() for text in texts]
+
+
+def _certificate_headers() -> list[bytes]:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
+    native = ec.derive_private_key(0x5EA1, ec.SECP256R1())
+    times = (datetime.fromtimestamp(NOW, UTC), datetime.fromtimestamp(NOW + 900, UTC))
+    built = x509.CertificateBuilder(name, name, native.public_key(), 5, *times).sign(native, hashes.SHA256())
+    der, pem = (built.public_bytes(encoding) for encoding in (Encoding.DER, Encoding.PEM))
+    nearest = f'By=b;Hash={hashlib.sha256(der).hexdigest()};Cert="{quote(pem)}";Subject="O=\\"c\\""'
+    texts = [f":{base64.b64encode(der).decode()}:", quote(pem), f"Hash={'0' * 64},{nearest}", 'By="' + '\\"' * 3000]
     return [text.encode() for text in texts]
 
 

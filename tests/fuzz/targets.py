@@ -15,6 +15,10 @@ from sealwright.errors import SealwrightError
 from sealwright.jose import base64url, compact, json_forms, key_formats, strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.header import Header
+from sealwright.trust.client_certificates import parse_header
+from sealwright.trust.dpop import DpopProofs
+from sealwright.trust.evidence import Evidence
+from sealwright.trust.request_url import normalized
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
 
@@ -34,6 +38,7 @@ _ISSUERS = [
     _issuer(seeds.ES_ISSUER, "ES256", StaticKeys(seeds.ES_KEY.public)),
     _issuer(seeds.HS_ISSUER, "HS256", SharedSecret(seeds.HS_KEY)),
 ]
+_PROOFS = DpopProofs()
 _CLOCK = ManualClock(seeds.NOW)
 _ALL = sw.Verifier(issuers=_ISSUERS, clock=_CLOCK)
 _EACH = [sw.Verifier(issuers=[one], clock=_CLOCK) for one in _ISSUERS]  # only these take the shortcut
@@ -204,6 +209,37 @@ def key_file_private(data: bytes) -> None:
         _check_private(key)
 
 
+def client_certificate(data: bytes) -> None:
+    text = data.decode("latin-1")
+    for form in ("rfc9440", "xfcc", "pem"):
+        found = _result(parse_header, text, form)
+        assert found is None or len(base64url.decode_text(found)) == 32
+
+
+def request_url(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    found = _result(normalized, text)
+    if found is not None:
+        assert normalized(found) == found
+        assert normalized(text + "#x") == found
+
+
+def dpop_proof(data: bytes) -> None:
+    """Header and claims are made up, and the signature is right: a proof that holds has to be that of its request."""
+    head, _, payload = data.partition(seeds.SEPARATOR)
+    signing_input = base64url.encode(head) + b"." + base64url.encode(payload)
+    signed = signing_input + b"." + base64url.encode(seeds.ES_KEY.sign(signing_input))
+    for proof in (signed, data):
+        shown = Evidence(method="GET", url=seeds.URL, proofs=(proof.decode("latin-1"),))
+        held = _result(_PROOFS.check, shown, "a.b.c", seeds.ES_KEY.public.thumbprint(), seeds.NOW)
+        if held is not None:
+            claims = json.loads(payload)
+            assert json.loads(head)["typ"].lower().removeprefix("application/") == "dpop+jwt"
+            assert (claims["htm"], normalized(claims["htu"])) == ("GET", seeds.URL)
+            assert (claims["jti"], claims["ath"]) == (held.proof_id, seeds.PROOF_CLAIMS["ath"])
+            assert -10 <= seeds.NOW - claims["iat"] <= 70
+
+
 TARGETS: dict[str, Target] = {
     "base64url": base64url_decode,
     "strict_json": strict_json_object,
@@ -220,6 +256,9 @@ TARGETS: dict[str, Target] = {
     "signed_claims": signed_claims,
     "key_file_public": key_file_public,
     "key_file_private": key_file_private,
+    "client_certificate": client_certificate,
+    "request_url": request_url,
+    "dpop_proof": dpop_proof,
 }
 
 

@@ -74,6 +74,21 @@ def test_the_sidecar_decides_over_the_services_tokens(service: RunningService, s
     assert (wrong.status, wrong.json()["reason"]) == (400, "request.malformed")
 
 
+def test_a_bound_token_is_no_bearer_token_for_the_service_nor_the_sidecar(
+    service: RunningService, sidecar: Sidecar
+) -> None:
+    shown: list[dict[str, str]] = [{}, {"scheme": "bearer", "method": "GET", "url": "https://orders.example/"}]
+    for cnf in ({"jkt": "A" * 43}, {"x5t#S256": "A" * 43}, {}, "text"):
+        token = service.token(cnf=cnf)
+        for evidence in shown:
+            body = {"token": token, "audience": "orders", **evidence}
+            answers = [
+                service.request("POST", "/v1/verify", body, credential=None).json(),
+                sidecar.request("POST", "/v1/verify", body).json(),
+            ]
+            assert {(one["outcome"], one["reason"].partition(".")[0]) for one in answers} == {("rejected", "binding")}
+
+
 def test_the_live_process_has_loaded_neither_stored_keys_nor_any_driver(
     service: RunningService, sidecar: Sidecar
 ) -> None:

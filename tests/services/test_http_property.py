@@ -43,6 +43,11 @@ MEMBERS = (
     "force",
     "algorithm",
     "key_id",
+    "method",
+    "url",
+    "scheme",
+    "dpop",
+    "certificate_thumbprint",
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),

@@ -21,6 +21,7 @@ from sealwright.events import (
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
+    ReplayClaimed,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
@@ -33,6 +34,7 @@ from sealwright.keys.signing_queue import SigningQueue
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
+from sealwright.trust.replay import StoreFigures
 
 SOURCE = "https://id.example/.well-known/jwks.json"
 
@@ -128,6 +130,11 @@ class Happened:
         return EventsPolled(**(usual | changed))
 
     @staticmethod
+    def claimed(**changed: Any) -> ReplayClaimed:
+        usual = {"issuer": "default", "outcome": "failed_open", "reason": Reason.REPLAY_UNAVAILABLE}
+        return ReplayClaimed(**(usual | {"duration_s": 0.25} | changed))
+
+    @staticmethod
     def moved(**changed: Any) -> KeyMoved:
         usual = {"issuer": "default", "algorithm": "ES256", "key_id": "k1", "before": "standby", "after": "active"}
         return KeyMoved(**(usual | {"actor": "operator", "reason": "scheduled"} | changed))
@@ -160,7 +167,7 @@ class Happened:
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
         feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
-        return [*happened, broken, certificate, *scheduler, *feeds]
+        return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds]
 
 
 @pytest.fixture
@@ -174,6 +181,7 @@ def everything_exported(metrics: Metrics, happened: Happened) -> Scrape:
     metrics.watch(fan_out)
     metrics.watch_issuers(lambda: [("default", "Platform", "oncall", "https://wiki.example")])
     metrics.watch_queues([SigningQueue("local", concurrency=1)])
+    metrics.watch_replay_stores(lambda: [StoreFigures("redis", 7, 1, 0), StoreFigures("redis", None, 1, 0)])
     for event in happened.every_kind():
         fan_out.observe(event)
     return Scrape(metrics)

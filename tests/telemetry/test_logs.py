@@ -51,6 +51,15 @@ def test_a_tick_has_a_line_only_when_it_failed_or_the_clock_jumped(logs: Any, ha
     assert logs.line_of(happened.ticked(outcome="failed"))["level"] == "error"
 
 
+def test_a_claim_has_a_line_only_when_a_token_was_let_in_without_the_store(logs: Any, happened: Any) -> None:
+    for outcome in ("first", "seen", "failed_closed"):  # the decision has a line, which says why
+        logs.observer.observe(happened.claimed(outcome=outcome))
+    assert logs.text() == ""
+    line = logs.line_of(happened.claimed())
+    assert (line["level"], line["event"], line["outcome"]) == ("error", "replay.claimed", "failed_open")
+    assert (line["issuer"], line["reason"], line["duration_ms"]) == ("default", "replay.unavailable", 250.0)
+
+
 def test_the_level_says_whether_somebody_should_look(logs: Any, happened: Any) -> None:
     expected = [
         (happened.decided(), "info", "token.decided"),

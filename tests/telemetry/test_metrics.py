@@ -15,6 +15,7 @@ from sealwright.errors import Reason
 from sealwright.events import Event
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.metrics import Metrics
+from sealwright.trust.replay import StoreFigures
 
 SOURCE = "https://id.example/.well-known/jwks.json"
 ReadScrape = Callable[[Metrics], Any]
@@ -200,7 +201,7 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 32
+    assert len(everything_exported.families) == 37
 
 
 def test_a_tick_is_counted_and_dated_by_its_outcome(
@@ -263,3 +264,27 @@ def test_polls_and_events_are_counted_apart_from_those_that_were_refused(
     assert scrape.value("security_events_total", outcome="refused") == 1
     assert scrape.value("security_event_polls_total", outcome="failed", reason="service.unreachable") == 1
     assert scrape.value("security_event_last_poll_timestamp_seconds", outcome="answered") > 0
+
+
+def test_claims_are_counted_by_outcome_and_timed(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:
+    for _ in range(2):
+        metrics.observe(happened.claimed())
+    metrics.observe(happened.claimed(outcome="first", reason=None, issuer="a stranger", duration_s=0.002))
+    scrape = read_scrape(metrics)
+    opened = {"issuer": "default", "outcome": "failed_open", "reason": "replay.unavailable"}
+    assert scrape.value("replay_claims_total", **opened) == 2
+    assert scrape.value("replay_claims_total", issuer="unknown", outcome="first", reason="none") == 1
+    assert scrape.value("replay_claim_duration_seconds_bucket", outcome="first", le="0.0025") == 1
+
+
+def test_the_figures_of_stores_are_read_at_a_scrape_and_added_up_by_kind(
+    metrics: Metrics, read_scrape: ReadScrape
+) -> None:
+    stores = [StoreFigures("redis", 7, 1, 2), StoreFigures("redis", None, 1, 0), StoreFigures("memory", 5, 0, 0)]
+    metrics.watch_replay_stores(lambda: stores)
+    scrape = read_scrape(metrics)
+    assert scrape.value("replay_store_entries", store="redis") == 7
+    assert scrape.value("replay_store_errors_total", store="redis") == 2
+    assert scrape.value("replay_store_evicted_unexpired_total", store="redis") == 2
+    stores.append(StoreFigures("memory", 4, 0, 0))
+    assert read_scrape(metrics).value("replay_store_entries", store="memory") == 9

@@ -26,9 +26,9 @@ def test_every_metric_is_documented_with_its_labels(everything_exported: Any) ->
 def test_every_query_on_the_page_asks_for_series_and_labels_that_exist(everything_exported: Any) -> None:
     series = {name for name, _ in everything_exported.values}
     queries = re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
-    assert len(queries) == 12
+    assert len(queries) == 14
     for query in queries:
-        asked = re.findall(r"\b((?:jws|jwks|key|statement|sealwright)_[a-z_]+)(?:\{([^}]*)\})?", query)
+        asked = re.findall(r"\b((?:jws|jwks|key|replay|statement|sealwright)_[a-z_]+)(?:\{([^}]*)\})?", query)
         assert asked, query
         for name, matchers in asked:
             assert name in series, query
@@ -37,5 +37,5 @@ def test_every_query_on_the_page_asks_for_series_and_labels_that_exist(everythin
 
 
 def test_the_page_has_a_query_for_each_target() -> None:
-    for target in ("M1", "M2", "M3", "M4", "M5", "M7"):
+    for target in ("M1", "M2", "M3", "M4", "M5", "M7", "M9"):
         assert re.search(rf"^\*\*{target}, ", PAGE, re.MULTILINE), target

@@ -1,7 +1,8 @@
 import pytest
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
-from sealwright.trust.bearer import bearer_token, challenge, status
+from sealwright.trust.bearer import bearer_token, challenge, dpop_challenge, nonce_headers, presented_token, status
+from sealwright.trust.dpop_nonces import NonceError
 
 
 def rejected(reason, message="no"):
@@ -78,3 +79,53 @@ def test_a_realm_or_scope_that_needs_escaping_is_a_configuration_error(text):
 )
 def test_the_status_says_who_should_do_what(error, code):
     assert status(error) == code
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("DPoP a.b.c", ("dpop", "a.b.c")), ("dpop  a", ("dpop", "a")), ("Bearer a", ("bearer", "a"))],
+)
+def test_a_token_is_read_with_the_scheme_that_presents_it(header, expected):
+    assert presented_token(header) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (None, Reason.CREDENTIAL_MISSING),
+        ("Basic eA==", Reason.CREDENTIAL_MISSING),
+        ("DPoP", Reason.REQUEST_MALFORMED),
+        ("DPoP a b", Reason.REQUEST_MALFORMED),
+        ("DPoP a, DPoP b", Reason.REQUEST_MALFORMED),
+        ("Bearer ", Reason.REQUEST_MALFORMED),
+    ],
+)
+def test_a_presented_token_is_one_or_none(header, reason):
+    with pytest.raises(RejectedError) as caught:
+        presented_token(header)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (None, None),
+        (rejected(Reason.CREDENTIAL_MISSING), None),
+        (UnavailableError(Reason.REPLAY_UNAVAILABLE, "later"), None),
+        (rejected(Reason.BINDING_PROOF), "invalid_dpop_proof"),
+        (rejected(Reason.BINDING_NONCE), "use_dpop_nonce"),
+        (rejected(Reason.BINDING_MISMATCH), "invalid_token"),
+        (rejected(Reason.CLAIMS_EXPIRED), "invalid_token"),
+        (rejected(Reason.CLAIMS_SCOPE), "insufficient_scope"),
+    ],
+)
+def test_a_dpop_challenge_names_the_code_of_rfc_9449_and_the_algorithms(error, code):
+    said = "" if code is None else f'error="{code}", error_description="no", '
+    expected = f'DPoP realm="r", {said}algs="ES256 PS256"'
+    assert dpop_challenge(error, realm="r", algorithms={"PS256", "ES256"}) == expected
+
+
+def test_only_an_answer_about_a_nonce_has_one():
+    assert nonce_headers(NonceError("eu.1.x")) == {"DPoP-Nonce": "eu.1.x"}
+    assert nonce_headers(rejected(Reason.BINDING_PROOF)) == {}
+    assert nonce_headers(None) == {}

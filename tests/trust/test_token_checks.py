@@ -115,7 +115,13 @@ def test_no_check_is_asked_about_a_bad_token() -> None:
     assert not seen
 
 
-@pytest.mark.parametrize("act", [5, "alice", [], {"sub": 7}, {"sub": "a", "act": "b"}, None])
+@pytest.mark.parametrize(
+    "act",
+    [
+        5, "alice", [], {"sub": 7}, {"sub": None}, {"iss": ["x"], "sub": "a"}, {"client_id": 1}, None, True,
+        {"sub": "a", "act": "b"}, {"sub": "a", "act": None}, {"sub": "a", "act": [{"sub": "b"}]},
+    ],
+)  # fmt: skip
 def test_an_actor_that_is_none_is_refused(act: object) -> None:
     assert every_way(verifier(), token(act=act)).reason == Reason.CLAIMS_ACTOR
 
@@ -128,3 +134,29 @@ def test_actors_are_known_in_order_and_only_so_many_are_allowed() -> None:
     assert seen is not None
     assert [actor["sub"] for actor in seen.actors] == ["a", "b", "c", "d"]
     assert every_way(verifier(), token(act={"sub": "z", "act": act})).reason == Reason.CLAIMS_ACTOR
+
+
+def test_only_the_current_actor_and_the_token_s_own_claims_count() -> None:
+    history = {"sub": "old", "scope": "admin", "aud": "bills", "exp": 1, "nbf": 4_000_000_000, "jti": 5}
+    act = {"sub": "now", "iss": ISSUERS[1], "scope": "admin", "exp": 1, "act": history}
+    seen = every_way(verifier(), token(act=act, scope="read")).verified
+    assert seen is not None
+    assert seen.actor is not None
+    assert (seen.actor["sub"], seen.scopes, seen.issuer) == ("now", {"read"}, ISSUERS[0])
+    assert verifier().decide(token(act=act, scope="read"), scopes=frozenset({"admin"})).reason == Reason.CLAIMS_SCOPE
+    plain = every_way(verifier(), token()).verified
+    assert plain is not None
+    assert (plain.actor, plain.actors) == (None, ())
+
+
+@pytest.mark.parametrize("most", [0, 1, 12])
+def test_a_policy_says_how_many_actors_there_may_be_and_all_of_them_are_told(most: int) -> None:
+    policy = VerificationPolicy(issuer=ISSUERS[0], audience="orders", maximum_actors=most)
+    one = sw.Verifier(issuers=[TrustedIssuer(policy, StaticKeys(KEY.public))], clock=CLOCK)
+    claims: dict[str, Any] = {}
+    for name in range(most):
+        claims = {"act": {"sub": str(name), **claims}}
+    seen = every_way(one, token(**claims)).verified
+    assert seen is not None
+    assert len(seen.actors) == most
+    assert every_way(one, token(act={"sub": "z", **claims})).reason == Reason.CLAIMS_ACTOR

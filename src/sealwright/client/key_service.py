@@ -11,6 +11,7 @@ import urllib3
 
 from sealwright.client.access import AccessCalls
 from sealwright.client.calling import MAXIMUM_ANSWER_BYTES, TIMEOUT_S, error_of, path
+from sealwright.client.evidence import evidence_members
 from sealwright.client.secrets import SecretsClient
 from sealwright.client.trail import TrailClient
 from sealwright.errors import (
@@ -18,6 +19,7 @@ from sealwright.errors import (
     UnavailableError,
 )
 from sealwright.jose import base64url
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 
 
 class KeyServiceClient:
@@ -128,9 +130,17 @@ class KeyServiceClient:
         """What can be asked of the audit."""
         return TrailClient(self._call)
 
-    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
+    def verify(
+        self,
+        token: str,
+        *,
+        audience: str,
+        scopes: Sequence[str] = (),
+        evidence: Evidence = NO_EVIDENCE,
+        explain: bool = False,
+    ) -> dict[str, Any]:
         body = {"token": token, "audience": audience, "scopes": list(scopes), "explain": explain}
-        return self._call("POST", "/v1/verify", body, authorized=False)
+        return self._call("POST", "/v1/verify", {**body, **evidence_members(evidence)}, authorized=False)
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._call("GET", f"/issuers/{quote(issuer, safe='')}/.well-known/jwks.json", authorized=False)

@@ -58,6 +58,13 @@ def thumbprint_sha256(der: bytes) -> str:
     return base64url.encode_text(hashlib.sha256(der).digest())
 
 
+def certificate_thumbprint(data: bytes) -> str:
+    """``thumbprint_sha256`` of one certificate, PEM or DER. Raises RejectedError ``key.malformed``."""
+    if len(data) > 2 * MAXIMUM_CERTIFICATE_BYTES:  # PEM is a third longer, and has lines
+        raise _malformed()
+    return thumbprint_sha256(load_certificate(data).public_bytes(Encoding.DER))
+
+
 def signing_key(certificate: x509.Certificate) -> Any:
     """The native public key. Raises RejectedError ``key.unsuitable`` when the certificate may not sign data."""
     try:

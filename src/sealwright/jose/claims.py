@@ -13,6 +13,7 @@ MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
 _LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
 MAXIMUM_ACTORS = 4
+_ACTOR_TEXTS = ("iss", "sub", "client_id")  # who the actor is; no other claim means anything there
 _TEXTS = ("iss", "sub", "jti", "scope", "client_id")
 REGISTERED_CLAIMS = (*_TIMES, *_TEXTS, "aud")
 _TIME_NAMES = frozenset(_TIMES)
@@ -145,15 +146,16 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def actors_of(claims: Mapping[str, Any], most: int = MAXIMUM_ACTORS) -> tuple[Mapping[str, Any], ...]:
-    """Who acts for the subject, the current actor first, ``most`` of them at most; those behind are history (RFC 8693).
+    """Who acts for the subject, the current actor first, ``most`` of them at most; those behind are history.
 
-    Raises RejectedError ``claims.actor`` for an "act" claim that is no object.
+    RFC 8693 §4.1: only the current actor and the claims of the token itself count for a decision. Raises RejectedError
+    ``claims.actor`` for an "act" claim that is no object, or whose names are no text.
     """
     found: list[Mapping[str, Any]] = []
     inner: Any = claims
     while "act" in inner and len(found) < most:
         inner = inner["act"]
-        if not isinstance(inner, dict) or not isinstance(inner.get("sub", ""), str):
+        if not isinstance(inner, dict) or not all(isinstance(inner.get(name, ""), str) for name in _ACTOR_TEXTS):
             raise RejectedError(Reason.CLAIMS_ACTOR, 'the claim "act" is not an actor')
         found.append(inner)
     return tuple(found)

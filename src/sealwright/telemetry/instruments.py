@@ -51,6 +51,7 @@ class Instruments:
         )
         self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
         self._add_statements()
+        self._add_replay()
         self._add_scheduler()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
@@ -71,6 +72,12 @@ class Instruments:
         self.last_polls = self._gauge(
             "security_event_last_poll_timestamp_seconds", "When the last poll was answered; 0 is never.", "outcome"
         )
+
+    def _add_replay(self) -> None:
+        self.replay_claims = self._counter(
+            "replay_claims", "Tokens looked up among those presented before.", "issuer", "outcome", "reason"
+        )
+        self.replay_durations = self._histogram("replay_claim_duration_seconds", "Time of one look-up.", "outcome")
 
     def _add_scheduler(self) -> None:
         self.ticks = self._counter("key_scheduler_ticks", "Ticks of the key scheduler.", "outcome")
@@ -147,6 +154,51 @@ class SigningQueues(Collector):
             in_flight.add_metric([queue.backend], queue.in_flight)
         yield waiting
         yield in_flight
+
+
+class ReplayFigures(Protocol):
+    """What is shown of a store of what was presented before."""
+
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def entries(self) -> int | None: ...
+
+    @property
+    def errors(self) -> int: ...
+
+    @property
+    def evicted_unexpired(self) -> int: ...
+
+
+class ReplayStores(Collector):
+    """Reads the figures of stores at scrape time; those of one kind are added up. No I/O."""
+
+    def __init__(self, figures: Callable[[], Iterable[ReplayFigures]]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterable[Metric]:
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        sums: dict[str, tuple[int, int, int]] = {}
+        for one in self._figures():
+            entries, errors, evicted = sums.get(one.store, (0, 0, 0))
+            sums[one.store] = entries + (one.entries or 0), errors + one.errors, evicted + one.evicted_unexpired
+        families = self._families()
+        for store, values in sums.items():
+            for family, value in zip(families, values, strict=True):
+                family.add_metric([shown(store)], value)
+        return families
+
+    def _families(self) -> tuple[GaugeMetricFamily | CounterMetricFamily, ...]:
+        entries, label = "Entries, as far as this process knows.", ["store"]
+        return (
+            GaugeMetricFamily("replay_store_entries", entries, labels=label),
+            CounterMetricFamily("replay_store_errors", "Claims without an answer.", labels=label),
+            CounterMetricFamily("replay_store_evicted_unexpired", "Entries lost before their end.", labels=label),
+        )
 
 
 class WithoutCreated(Collector):

@@ -20,6 +20,7 @@ from sealwright.events import (
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
+    ReplayClaimed,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
@@ -117,6 +118,11 @@ def _refreshed(event: KeySourceRefreshed) -> dict[str, Any]:
     return facts | _result(event)
 
 
+def _claimed(event: ReplayClaimed) -> dict[str, Any]:
+    facts = {"level": "error", "event": "replay.claimed", "outcome": event.outcome, "issuer": shown(event.issuer)}
+    return facts | _result(event)
+
+
 def _moved(event: KeyMoved) -> dict[str, Any]:
     moved = {"before": event.before, "after": event.after, "actor": shown(event.actor), "reason": shown(event.reason)}
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
@@ -165,6 +171,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
     **STATEMENT_FACTS,
+    ReplayClaimed: _claimed,
     KeyMoved: _moved,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
@@ -179,8 +186,11 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
 def _is_said_elsewhere(event: Event) -> bool:
     """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks.
 
+    A claim stands behind a decision, which says why it failed; only that a failure was passed over it does not say.
     Feeds and polls come every few seconds and say something when there is something new.
     """
+    if isinstance(event, ReplayClaimed):
+        return event.outcome != "failed_open"
     if isinstance(event, StatementRefreshed | EventsPolled):
         return not has_news(event)
     if isinstance(event, SchedulerTicked):
@@ -197,7 +207,9 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-Timed = TokenDecided | TokenSigned | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
+Timed = (
+    TokenDecided | TokenSigned | ReplayClaimed | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
+)
 
 
 def _result(event: Timed) -> dict[str, Any]:

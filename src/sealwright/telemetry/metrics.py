@@ -18,6 +18,8 @@ from sealwright.events import (
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
+    ReplayClaimed,
+    ReplayOutcome,
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
@@ -33,6 +35,8 @@ from sealwright.telemetry.instruments import (
     IssuerInfo,
     ObserverFailures,
     Queue,
+    ReplayFigures,
+    ReplayStores,
     SigningQueues,
     WithoutCreated,
 )
@@ -56,6 +60,7 @@ _OUTCOMES = _choices(KeySourceRefreshed, "outcome")
 _KINDS = frozenset(get_args(StatementKind))
 _CALLS = _choices(BackendCalled, "call")
 _POLLS = _choices(EventsPolled, "outcome")
+_REPLAYS = frozenset(get_args(ReplayOutcome))
 _TICKS = _choices(SchedulerTicked, "outcome")
 
 
@@ -83,6 +88,7 @@ class Metrics:
             TokenDecided: self._decided,
             TokenSigned: self._signed,
             SigningWaited: self._waited,
+            ReplayClaimed: self._claimed,
             KeySourceRefreshed: self._refreshed,
             StatementRefreshed: self._obeyed,
             StaleFeedIgnored: self._ignored,
@@ -113,6 +119,10 @@ class Metrics:
         """Export the lengths of these queues as well. Once for each registry."""
         self.registry.register(SigningQueues(queues))
 
+    def watch_replay_stores(self, figures: Callable[[], Iterable[ReplayFigures]]) -> None:
+        """Export the figures of these stores, as they are at a scrape. Once for each registry."""
+        self.registry.register(ReplayStores(figures))
+
     def exposition(self) -> tuple[bytes, str]:
         """The body and the content type of a scrape, in the Prometheus text format."""
         return generate_latest(WithoutCreated(self.registry)), CONTENT_TYPE_LATEST
@@ -132,6 +142,11 @@ class Metrics:
     def _waited(self, event: SigningWaited) -> None:
         labels = (self._backends[event.backend], reason_label(event.reason))
         self._instruments.queue_waits[labels].observe(event.duration_s)
+
+    def _claimed(self, event: ReplayClaimed) -> None:
+        outcome = choice_label(event.outcome, _REPLAYS)
+        self._instruments.replay_claims[self._issuers[event.issuer], outcome, reason_label(event.reason)].inc()
+        self._instruments.replay_durations[outcome,].observe(event.duration_s)
 
     def _refreshed(self, event: KeySourceRefreshed) -> None:
         issuer, outcome = self._sources[event.source], choice_label(event.outcome, _OUTCOMES)

@@ -1,13 +1,17 @@
-"""Bearer tokens at an HTTP edge (RFC 6750): the header in, the challenge and the status out. Pure."""
+"""Tokens at an HTTP edge, bearer (RFC 6750) and DPoP (RFC 9449): the header in, challenge and status out. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
+from sealwright.trust.dpop_nonces import NonceError
+from sealwright.trust.evidence import Scheme
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # b64token, RFC 6750 §2.1
 _NO_TOKEN = (Reason.CREDENTIAL_MISSING, Reason.TOKEN_MISSING)
+_PROOF_CODES = {Reason.BINDING_NONCE: "use_dpop_nonce", Reason.BINDING_PROOF: "invalid_dpop_proof"}
 _SPEAKABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")  # everything but the characters of RFC 6750 §3
 
 
@@ -16,19 +20,49 @@ def bearer_token(authorization: str | None) -> str:
 
     Raises RejectedError ``credential.missing`` without a bearer credential, ``request.malformed`` for a broken one.
     """
-    scheme, _, rest = (authorization or "").strip(" ").partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme_of(authorization) != "bearer":
         raise RejectedError(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
-    token = rest.strip(" ")
-    if _TOKEN.fullmatch(token) is None:
-        raise RejectedError(Reason.REQUEST_MALFORMED, "the Authorization header is not one bearer token")
-    return token
+    return _token(authorization or "")
+
+
+def presented_token(authorization: str | None) -> tuple[Scheme, str]:
+    """How an Authorization header presents a token, and the token. Raises as ``bearer_token`` does."""
+    scheme = scheme_of(authorization)
+    if scheme == "dpop":
+        return scheme, _token(authorization or "")
+    return "bearer", bearer_token(authorization)
+
+
+def scheme_of(authorization: str | None) -> Scheme | None:
+    """The scheme of an Authorization header, where it is one that presents tokens."""
+    scheme = (authorization or "").strip(" ").partition(" ")[0].lower()
+    return "bearer" if scheme == "bearer" else "dpop" if scheme == "dpop" else None
 
 
 def challenge(error: SealwrightError | None, *, realm: str, scope: str | None = None) -> str:
     """The WWW-Authenticate value for an answer (RFC 6750 §3). No error code is named when no token was given."""
+    return "Bearer " + ", ".join(_parameters(error, _code(error), realm, scope))
+
+
+def dpop_challenge(
+    error: SealwrightError | None, *, realm: str, algorithms: Collection[str], scope: str | None = None
+) -> str:
+    """The WWW-Authenticate value of the scheme DPoP (RFC 9449 §7.1); ``algorithms`` are those of the proof rules.
+
+    A server that takes bearer tokens as well sends that challenge in a header of its own.
+    """
+    code = _PROOF_CODES.get(error.reason, _code(error)) if error is not None else None
+    algs = f'algs="{_plain(" ".join(sorted(algorithms)))}"'
+    return "DPoP " + ", ".join([*_parameters(error, code, realm, scope), algs])
+
+
+def nonce_headers(error: SealwrightError | None) -> dict[str, str]:
+    """The DPoP-Nonce header of an answer to a proof that needs one (RFC 9449 §9)."""
+    return {"DPoP-Nonce": error.nonce} if isinstance(error, NonceError) else {}
+
+
+def _parameters(error: SealwrightError | None, code: str | None, realm: str, scope: str | None) -> list[str]:
     parts = [f'realm="{_plain(realm)}"']
-    code = _code(error)
     if code is not None and error is not None:
         parts += [
             f'error="{code}"',
@@ -36,7 +70,7 @@ def challenge(error: SealwrightError | None, *, realm: str, scope: str | None = 
         ]
     if scope is not None:
         parts.append(f'scope="{_plain(scope)}"')
-    return "Bearer " + ", ".join(parts)
+    return parts
 
 
 def status(error: SealwrightError) -> int:
@@ -44,6 +78,13 @@ def status(error: SealwrightError) -> int:
     if not isinstance(error, RejectedError):
         return 503
     return {Reason.REQUEST_MALFORMED: 400, Reason.CLAIMS_SCOPE: 403}.get(error.reason, 401)
+
+
+def _token(authorization: str) -> str:
+    token = authorization.strip(" ").partition(" ")[2].strip(" ")
+    if _TOKEN.fullmatch(token) is None:
+        raise RejectedError(Reason.REQUEST_MALFORMED, "the Authorization header is not one token")
+    return token
 
 
 def _code(error: SealwrightError | None) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, Self
 
 from sealwright.errors import Reason, RejectedError, SealwrightError, UnavailableError
 from sealwright.jose.claims import actors_of
+from sealwright.jose.strict_json import MAX_DEPTH
+from sealwright.trust.dpop_nonces import NonceError
 
 
 class Verified(NamedTuple):
@@ -28,8 +30,20 @@ class Verified(NamedTuple):
 
     @property
     def actors(self) -> tuple[Mapping[str, Any], ...]:
-        """Who acts for the subject, the current actor first (RFC 8693 §4.1). Only the first one may count."""
-        return actors_of(self.claims)
+        """Who acts for the subject, the current actor first (RFC 8693 §4.1); the others are history."""
+        return actors_of(self.claims, MAX_DEPTH)  # the policy had its say about their number
+
+    @property
+    def actor(self) -> Mapping[str, Any] | None:
+        """Who acts for the subject now: the only one of the actors that may count for a decision."""
+        actors = self.actors
+        return actors[0] if actors else None
+
+    @property
+    def confirmation(self) -> Mapping[str, str]:
+        """What the caller proved to hold, each thumbprint by its member of "cnf"; empty for a bearer token."""
+        bound: Mapping[str, str] = self.claims.get("cnf", {})
+        return bound
 
     def __repr__(self) -> str:
         return f"Verified(issuer={self.issuer!r}, key_id={self.key_id!r}, algorithm={self.algorithm!r}, <claims>)"
@@ -79,7 +93,9 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as JSON: what was verified, or the reason why not."""
-        explained = {} if self.steps is None else {"steps": [asdict(step) for step in self.steps]}
+        explained: dict[str, Any] = {} if self.steps is None else {"steps": [asdict(step) for step in self.steps]}
+        if isinstance(self.error, NonceError):
+            explained["dpop_nonce"] = self.error.nonce
         if self.verified is None:
             message = self.error.message if self.error else ""
             return {"outcome": self.outcome, "reason": self.reason, "message": message, **explained}

@@ -1,4 +1,4 @@
-"""RefreshThread: the daemon thread on which one source does all its I/O. It holds the source weakly."""
+"""RefreshThread: the daemon thread on which one source or store does all its I/O. It holds its owner weakly."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Worker(Protocol):
 class RefreshThread:
     """Starts at once and ends when its worker says so, or is no longer referenced by anyone."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, name: str = "sealwright-jwks") -> None:
         self._wake = wake = threading.Event()
         reference = weakref.ref(worker, lambda _: wake.set())
-        self._thread = threading.Thread(target=_run, args=(reference, wake), name="sealwright-jwks", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(reference, wake), name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:

@@ -17,6 +17,7 @@ from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.signing_operations import SigningOperations, refuse_internal
 from sealwright.services.key_service.views import canary_view, rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.wiring.single_process import SingleProcess
 
 
@@ -137,9 +138,17 @@ class KeyOperations(IssuerOperations):
         """What can be asked of the audit."""
         return AuditOperations(self._process, self._actor)
 
-    def verify(self, token: str, *, audience: str, scopes: Sequence[str] = (), explain: bool = False) -> dict[str, Any]:
+    def verify(
+        self,
+        token: str,
+        *,
+        audience: str,
+        scopes: Sequence[str] = (),
+        evidence: Evidence = NO_EVIDENCE,
+        explain: bool = False,
+    ) -> dict[str, Any]:
         verifier = self._process.verifier(audience)
-        return verifier.decide(token, scopes=frozenset(scopes), explain=explain).to_dict()
+        return verifier.decide(token, scopes=frozenset(scopes), evidence=evidence, explain=explain).to_dict()
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._process.publications.issuer(issuer).jwks.to_dict()

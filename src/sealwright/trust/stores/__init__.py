@@ -1,1 +1,1 @@
-"""Room for the memory that verifiers share, for replay and revocation; nothing is in it yet."""
+"""Where verifiers remember what was presented before: in the process, in Redis, in a database."""
