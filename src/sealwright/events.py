@@ -81,6 +81,40 @@ class KeyFileFailed:
     reason: Reason
 
 
+StatementKind = Literal["revoked-keys", "trust-bundle"]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRefreshed:
+    """A signed statement was fetched and obeyed; with a reason, what was held before still counts, for its time."""
+
+    kind: StatementKind
+    issuer: str
+    outcome: Literal["changed", "unchanged", "failed"]
+    sequence: int | None
+    keys: int | None  # revoked ones that are remembered, or those of the bundle
+    duration_s: float
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StaleFeedIgnored:
+    """The feed of an issuer is too old, and its policy said to decide without it. Once for each such time."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsPolled:
+    """One poll for security events ended: how many were good, and how many were refused."""
+
+    outcome: Literal["answered", "failed"]
+    events: int
+    refused: int
+    duration_s: float
+    reason: Reason | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class KeyMoved:
     issuer: str
@@ -158,6 +192,9 @@ Event = (
     | ReplayClaimed
     | KeySourceRefreshed
     | KeyFileFailed
+    | StatementRefreshed
+    | StaleFeedIgnored
+    | EventsPolled
     | KeyMoved
     | CertificateLoaded
     | BreakGlassUsed

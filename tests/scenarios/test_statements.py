@@ -9,6 +9,7 @@ import jwt
 from running_service import SHORT_TIMINGS, RunningService
 
 import sealwright as sw
+from sealwright.statements.trust_bundle import parse_bundle
 
 
 def page(service: RunningService, name: str) -> Any:
@@ -70,3 +71,20 @@ def test_statements_are_conditional_and_those_of_strangers_are_not_there(service
     )
     assert again.status == 304
     assert service.request("GET", "/issuers/nobody/.well-known/revoked-keys", credential=None).status == 404
+
+
+def test_the_trust_bundle_lists_what_counts_and_marks_what_was_revoked(
+    start_service: Callable[..., RunningService],
+) -> None:
+    service = start_service(**SHORT_TIMINGS)
+    first = page(service, "trust-bundle")
+    assert first.headers["content-type"] == "application/jwk-set+jwt"
+    before = parse_bundle(sw.verify_signature(first.body, root(service)).json())
+    published = service.request("GET", "/issuers/default/.well-known/jwks.json", credential=None).json()
+    assert {key.key_id for key in before.keys} == {key["kid"] for key in published["keys"]}
+    assert before.issuer == before.subject == f"{service.url}/issuers/default"
+    leaked = service.keys()["active"][0]
+    assert service.cli("keys", "emergency-rotate", "--reason", "laptop stolen").returncode == 0
+    after = parse_bundle(statement(service, "trust-bundle"))
+    assert after.sequence > before.sequence
+    assert {key.key_id for key in after.keys if "revoked" in key.members} == {leaked}

@@ -17,6 +17,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    EventsPolled,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -24,6 +25,8 @@ from sealwright.events import (
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
+    StaleFeedIgnored,
+    StatementRefreshed,
     TokenDecided,
     TokenSigned,
 )
@@ -117,6 +120,16 @@ class Happened:
         return KeySourceRefreshed(**(usual | {"duration_s": 0.15} | changed))
 
     @staticmethod
+    def obeyed(**changed: Any) -> StatementRefreshed:
+        usual = {"kind": "revoked-keys", "issuer": "default", "outcome": "changed", "sequence": 41, "keys": 2}
+        return StatementRefreshed(**(usual | {"duration_s": 0.01} | changed))
+
+    @staticmethod
+    def polled(**changed: Any) -> EventsPolled:
+        usual = {"outcome": "answered", "events": 1, "refused": 0, "duration_s": 14.0}
+        return EventsPolled(**(usual | changed))
+
+    @staticmethod
     def claimed(**changed: Any) -> ReplayClaimed:
         usual = {"issuer": "default", "outcome": "failed_open", "reason": Reason.REPLAY_UNAVAILABLE}
         return ReplayClaimed(**(usual | {"duration_s": 0.25} | changed))
@@ -153,7 +166,8 @@ class Happened:
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
-        return [*happened, broken, certificate, self.claimed(), *scheduler]
+        feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
+        return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds]
 
 
 @pytest.fixture

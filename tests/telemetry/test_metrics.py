@@ -201,7 +201,7 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 27
+    assert len(everything_exported.families) == 37
 
 
 def test_a_tick_is_counted_and_dated_by_its_outcome(
@@ -233,6 +233,37 @@ def test_orphans_are_shown_as_they_are_now(metrics: Metrics, happened: Any, read
     scrape = read_scrape(metrics)
     assert scrape.value("key_orphans", backend="local", kind="unknown") == 0
     assert scrape.value("key_orphans", backend="local", kind="missing") == 1
+
+
+def test_a_feed_shows_what_is_enforced_and_for_how_long_it_was_heard_of(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    failed = happened.obeyed(outcome="failed", sequence=None, keys=None, reason=Reason.STATEMENT_ROLLED_BACK)
+    metrics.observe(failed)
+    assert (
+        read_scrape(metrics).value("statement_last_success_timestamp_seconds", kind="revoked-keys", issuer="default")
+        == 0
+    )
+    metrics.observe(happened.obeyed())
+    metrics.observe(failed)
+    scrape, whose = read_scrape(metrics), {"kind": "revoked-keys", "issuer": "default"}
+    assert scrape.value("statement_sequence", **whose) == 41
+    assert scrape.value("statement_keys", **whose) == 2
+    assert scrape.value("statement_last_success_timestamp_seconds", **whose) > 0
+    failures = {**whose, "outcome": "failed", "reason": "statement.rolled_back"}
+    assert scrape.value("statement_refresh_total", **failures) == 2
+
+
+def test_polls_and_events_are_counted_apart_from_those_that_were_refused(
+    metrics: Metrics, happened: Any, read_scrape: ReadScrape
+) -> None:
+    metrics.observe(happened.polled(events=3, refused=1))
+    metrics.observe(happened.polled(outcome="failed", events=0, reason=Reason.SERVICE_UNREACHABLE))
+    scrape = read_scrape(metrics)
+    assert scrape.value("security_events_total", outcome="good") == 3
+    assert scrape.value("security_events_total", outcome="refused") == 1
+    assert scrape.value("security_event_polls_total", outcome="failed", reason="service.unreachable") == 1
+    assert scrape.value("security_event_last_poll_timestamp_seconds", outcome="answered") > 0
 
 
 def test_claims_are_counted_by_outcome_and_timed(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:

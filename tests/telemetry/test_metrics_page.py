@@ -26,9 +26,9 @@ def test_every_metric_is_documented_with_its_labels(everything_exported: Any) ->
 def test_every_query_on_the_page_asks_for_series_and_labels_that_exist(everything_exported: Any) -> None:
     series = {name for name, _ in everything_exported.values}
     queries = re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
-    assert len(queries) == 13
+    assert len(queries) == 14
     for query in queries:
-        asked = re.findall(r"\b((?:jws|jwks|key|replay|sealwright)_[a-z_]+)(?:\{([^}]*)\})?", query)
+        asked = re.findall(r"\b((?:jws|jwks|key|replay|statement|sealwright)_[a-z_]+)(?:\{([^}]*)\})?", query)
         assert asked, query
         for name, matchers in asked:
             assert name in series, query

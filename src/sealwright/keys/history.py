@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.record import IN_JWKS, KeyRecord
 from sealwright.keys.states import KeyState
 from sealwright.statements.historical_keys import HistoricalKey
 from sealwright.statements.revoked_keys import RevocationReason, RevokedKey
+
+MOST_REVOKED = 40  # in a bundle, which is bounded: whoever is not in it is not accepted either
 
 
 def trust_root_keys(records: Iterable[KeyRecord]) -> JWKSet:
@@ -21,6 +24,18 @@ def revoked_keys(records: Iterable[KeyRecord], issuer: str) -> list[RevokedKey]:
     revoked = [record for record in records if record.issuer == issuer and record.state is KeyState.REVOKED]
     revoked = [record for record in revoked if record.key_id is not None and record.purpose in IN_JWKS]
     return [_revoked(record) for record in sorted(revoked, key=lambda record: record.revoked_at or 0.0)]
+
+
+def bundled_keys(records: Iterable[KeyRecord], issuer: str) -> list[dict[str, Any]]:
+    """The members of every published key of an issuer, and of the keys that were revoked last, marked as such."""
+    mine = [record for record in records if record.issuer == issuer and record.purpose in IN_JWKS and record.key_id]
+    shown = [{**r.public_key().to_dict(), "iat": int(r.published_at or r.created_at)} for r in mine if r.published]
+    gone = sorted((r for r in mine if r.state is KeyState.REVOKED and r.public), key=lambda r: -(r.revoked_at or 0.0))
+    for record in gone[:MOST_REVOKED]:
+        key = _revoked(record)
+        marked = {"revoked_at": int(key.revoked_at), "reason": key.reason}
+        shown.append({**record.public_key().to_dict(), "revoked": marked})
+    return shown
 
 
 def archived_keys(records: Iterable[KeyRecord], issuer: str) -> list[HistoricalKey]:

@@ -54,8 +54,8 @@ def parse_feed(claims: Mapping[str, Any]) -> Feed:
     try:
         shown = [RevokedKey(str(key["kid"]), float(key["revoked_at"]), key["reason"]) for key in claims["revoked"]]
         tokens = frozenset(str(digest) for digest in claims.get("tokens", ()))
-        times = float(claims["iat"]), float(claims["exp"])
-        return Feed(str(claims["iss"]), int(claims["seq"]), tuple(shown), tokens, *times)
+        times = _number(claims["iat"]), _number(claims["exp"])
+        return Feed(str(claims["iss"]), _whole(claims["seq"]), tuple(shown), tokens, *times)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RejectedError(Reason.CLAIMS_MALFORMED, "this is no feed of revoked keys") from error
 
@@ -67,3 +67,15 @@ def feed_claims(
     shown = [{"kid": key.key_id, "revoked_at": int(key.revoked_at), "reason": key.reason} for key in revoked]
     times = {"iat": int(now), "exp": int(now + LIFETIME_S)}
     return {"iss": issuer, "sub": issuer, **times, "seq": sequence, "revoked": shown, "tokens": sorted(tokens)}
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("a sequence is a whole number")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("a time is a number of seconds")
+    return float(value)

@@ -50,10 +50,28 @@ class Instruments:
             "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
         )
         self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
+        self._add_statements()
         self._add_replay()
         self._add_scheduler()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
+
+    def _add_statements(self) -> None:
+        whose = ("kind", "issuer")
+        self.statements = self._counter("statement_refresh", "Refreshes of statements.", *whose, "outcome", "reason")
+        self.statement_durations = self._histogram("statement_refresh_duration_seconds", "Time of a refresh.", *whose)
+        self.statement_sequences = self._gauge("statement_sequence", "The sequence that is obeyed.", *whose)
+        self.statement_keys = self._gauge("statement_keys", "Keys that are revoked, or those of the bundle.", *whose)
+        self.statement_successes = self._gauge(
+            "statement_last_success_timestamp_seconds", "When the last refresh succeeded; 0 is never.", *whose
+        )
+        self.stale_ignored = self._counter("revocation_stale_ignored", "Times without a current feed.", "issuer")
+        self.polls = self._counter("security_event_polls", "Polls for security events.", "outcome", "reason")
+        self.poll_durations = self._histogram("security_event_poll_duration_seconds", "Time of a poll.", "outcome")
+        self.security_events = self._counter("security_events", "Security events that came.", "outcome")
+        self.last_polls = self._gauge(
+            "security_event_last_poll_timestamp_seconds", "When the last poll was answered; 0 is never.", "outcome"
+        )
 
     def _add_replay(self) -> None:
         self.replay_claims = self._counter(

@@ -16,6 +16,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    EventsPolled,
     KeyFileFailed,
     KeyMoved,
     KeySourceRefreshed,
@@ -24,10 +25,12 @@ from sealwright.events import (
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
+    StatementRefreshed,
     TokenDecided,
     TokenSigned,
 )
 from sealwright.telemetry.shown import redacted, shown, shown_source
+from sealwright.telemetry.statement_logs import STATEMENT_FACTS, has_news
 
 MAXIMUM_MESSAGE_CHARACTERS = 8192
 _LEVELS = {"accepted": "info", "rejected": "warning", "undecided": "error"}
@@ -179,6 +182,7 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenSigned: _signed,
     SigningWaited: _waited,
     KeySourceRefreshed: _refreshed,
+    **STATEMENT_FACTS,
     ReplayClaimed: _claimed,
     KeyFileFailed: _file_failed,
     KeyMoved: _moved,
@@ -196,9 +200,12 @@ def _is_said_elsewhere(event: Event) -> bool:
     """A backend call that went well stands behind a signature or a move, which has a line of its own; so do ticks.
 
     A claim stands behind a decision, which says why it failed; only that a failure was passed over it does not say.
+    Feeds and polls come every few seconds and say something when there is something new.
     """
     if isinstance(event, ReplayClaimed):
         return event.outcome != "failed_open"
+    if isinstance(event, StatementRefreshed | EventsPolled):
+        return not has_news(event)
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
     return isinstance(event, BackendCalled | BackendChecked | SigningWaited) and event.reason is None

@@ -14,6 +14,7 @@ from sealwright.events import (
     BackendChecked,
     BreakGlassUsed,
     Event,
+    EventsPolled,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -22,6 +23,9 @@ from sealwright.events import (
     ScheduledStepFailed,
     SchedulerTicked,
     SigningWaited,
+    StaleFeedIgnored,
+    StatementKind,
+    StatementRefreshed,
     TokenDecided,
     TokenSigned,
 )
@@ -53,7 +57,9 @@ def _choices(event: type, field: str) -> frozenset[str]:
 _RESULTS = _choices(TokenDecided, "outcome")
 _CAUSES = _choices(KeySourceRefreshed, "cause")
 _OUTCOMES = _choices(KeySourceRefreshed, "outcome")
+_KINDS = frozenset(get_args(StatementKind))
 _CALLS = _choices(BackendCalled, "call")
+_POLLS = _choices(EventsPolled, "outcome")
 _REPLAYS = frozenset(get_args(ReplayOutcome))
 _TICKS = _choices(SchedulerTicked, "outcome")
 
@@ -84,6 +90,9 @@ class Metrics:
             SigningWaited: self._waited,
             ReplayClaimed: self._claimed,
             KeySourceRefreshed: self._refreshed,
+            StatementRefreshed: self._obeyed,
+            StaleFeedIgnored: self._ignored,
+            EventsPolled: self._polled,
             KeyMoved: self._moved,
             BreakGlassUsed: self._broke_glass,
             BackendCalled: self._called,
@@ -149,6 +158,29 @@ class Metrics:
         last_success = self._instruments.last_successes[issuer,]  # shows 0 from the first failure on
         if outcome != "failed":
             last_success.set(self._clock.now())
+
+    def _obeyed(self, event: StatementRefreshed) -> None:
+        whose = (choice_label(event.kind, _KINDS), self._issuers[event.issuer])
+        outcome = choice_label(event.outcome, _OUTCOMES)
+        self._instruments.statements[*whose, outcome, reason_label(event.reason)].inc()
+        self._instruments.statement_durations[whose].observe(event.duration_s)
+        last_success = self._instruments.statement_successes[whose]
+        if event.sequence is not None and event.keys is not None:
+            last_success.set(self._clock.now())
+            self._instruments.statement_sequences[whose].set(event.sequence)
+            self._instruments.statement_keys[whose].set(event.keys)
+
+    def _ignored(self, event: StaleFeedIgnored) -> None:
+        self._instruments.stale_ignored[self._issuers[event.issuer],].inc()
+
+    def _polled(self, event: EventsPolled) -> None:
+        outcome = choice_label(event.outcome, _POLLS)
+        self._instruments.polls[outcome, reason_label(event.reason)].inc()
+        self._instruments.poll_durations[outcome,].observe(event.duration_s)
+        self._instruments.security_events["good",].inc(event.events)
+        self._instruments.security_events["refused",].inc(event.refused)
+        _ = self._instruments.last_polls["answered",]  # shows 0 from the first poll on
+        self._instruments.last_polls[outcome,].set(self._clock.now())
 
     def _moved(self, event: KeyMoved) -> None:
         before = "none" if event.before is None else choice_label(event.before, KEY_STATES)

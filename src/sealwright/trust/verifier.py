@@ -123,6 +123,11 @@ class Verifier:
         self._observe(decision, trail)
         return decision
 
+    @property
+    def issuers(self) -> tuple[TrustedIssuer, ...]:
+        """Whose tokens are decided over, and by which rules."""
+        return tuple(self._pipeline.issuers)
+
     def close(self) -> None:
         """Close the key sources."""
         for issuer in self._pipeline.issuers:

@@ -25,6 +25,8 @@ class Statements(Protocol):
 
     def revoked_keys(self, issuer: str) -> str: ...
 
+    def trust_bundle(self, issuer: str) -> str: ...
+
     def historical_keys(self, issuer: str) -> str: ...
 
 
@@ -44,6 +46,7 @@ class WellKnown:
             _page("/issuers/{issuer}/.well-known/jwks.json", self.jwks),
             _page("/issuers/{issuer}/.well-known/openid-configuration", self.discovery),
             _page("/issuers/{issuer}/.well-known/revoked-keys", self.revoked_keys),
+            _page("/issuers/{issuer}/.well-known/trust-bundle", self.trust_bundle),
             _page("/issuers/{issuer}/.well-known/jwks-archive", self.historical_keys),
             _page("/.well-known/trust-root.jwks.json", self.trust_root),
         ]
@@ -71,6 +74,11 @@ class WellKnown:
     async def revoked_keys(self, request: Request) -> Response:
         """The feed that verifiers obey: never kept by anybody in between."""
         return await self._statement(request, self._statements.revoked_keys, "application/jwt", 0)
+
+    async def trust_bundle(self, request: Request) -> Response:
+        """The keys in one signed document with an end, for verifiers that are not always online."""
+        max_age_s = self._publications.max_age_s(_issuer(request))
+        return await self._statement(request, self._statements.trust_bundle, "application/jwk-set+jwt", max_age_s)
 
     async def historical_keys(self, request: Request) -> Response:
         """Public keys that are no longer published, for signatures that outlive them."""
@@ -102,7 +110,9 @@ def openapi_paths() -> dict[str, Any]:
         missing = {"404": {"description": "There is no such issuer (problem+json)."}}
         described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
         paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
-    for page, summary in (("revoked-keys", "The signed feed of revoked keys"), ("jwks-archive", "The signed archive")):
+    signed = {"revoked-keys": "feed of revoked keys", "trust-bundle": "trust bundle", "jwks-archive": "archive"}
+    for page, what in signed.items():
+        summary = f"The signed {what}"
         described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
         paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
     root = {"summary": "The JWK Set of the trust root, which signs the statements", "responses": found}

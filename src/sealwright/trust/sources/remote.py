@@ -76,6 +76,11 @@ class RemoteJWKSet:
         held = self._cache.snapshot
         return held.keys if held else JWKSet()
 
+    def held(self) -> JWKSet:
+        """The keys that count now, without I/O."""
+        snapshot = self._cache.snapshot
+        return snapshot.keys if snapshot and snapshot.is_usable(self._clock.monotonic()) else JWKSet()
+
     def status(self) -> SourceStatus:
         return self._cache.status()
 

@@ -23,6 +23,9 @@ class StaticKeys:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def held(self) -> JWKSet:
+        return self.keys
+
     def close(self) -> None:
         """There is nothing to release."""
 
