@@ -81,6 +81,15 @@ class Timings(BaseModel):
     published_keys: int = Field(default=20, ge=2, le=100)
 
 
+class FleetSettings(BaseModel):
+    """The verifiers that report to the service; docs/lifecycle.md explains each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    acknowledged_share: float = Field(default=0.99, ge=0.5, le=1)
+    lost_after_s: float = Field(default=600, ge=20, le=86_400)
+
+
 class _FromEnvironment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SEALWRIGHT_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
@@ -163,6 +172,7 @@ class ServiceSettings(_FromEnvironment):
     signing_waiting: int = Field(default=1000, ge=1, le=100_000)
     signing_deadline_s: float = Field(default=2, ge=0.01, le=60)
     timings: Timings = Timings()
+    fleet: FleetSettings = FleetSettings()
 
     @classmethod
     def settings_customise_sources(

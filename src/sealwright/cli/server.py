@@ -65,7 +65,7 @@ def _serve(
     app = build_app(process, operations, lifespan=_lifespan(process, credential, owned, tls))
     secured: dict[str, Any] = {"ssl_context_factory": lambda *_: tls.context} if tls else {}
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10, **secured)
-    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
+    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json), process)
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     scheduler, upkeep = build_scheduler(process.settings, process.signing), ReplicaUpkeep(process.signing)
@@ -109,16 +109,21 @@ def _credential(operations: KeyOperations, folder: DataFolder) -> OperatorCreden
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Says where it listens, once it does; and that it stops, to polls that would go on waiting."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None], process: SingleProcess) -> None:
         super().__init__(config)
         self._announce = announce
+        self._process = process
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._process.stopping = True
+        await super().shutdown(sockets=sockets)
 
 
 def _announce(process: SingleProcess, folder: DataFolder, as_json: bool) -> None:

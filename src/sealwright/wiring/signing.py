@@ -12,8 +12,10 @@ from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend, SecretBackend, backend_named
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.delegation import DelegatedKeys
+from sealwright.keys.fleet_store import FleetStore
 from sealwright.keys.journal import Journal
 from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.partner_secrets import PartnerSecrets
@@ -92,13 +94,21 @@ def build_signing(
     observer: Observer,
     *,
     clock: Clock = SYSTEM_CLOCK,
+    fleet: FleetStore | None = None,
 ) -> SigningSide:
     observed: dict[str, KeyBackend] = {
         name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
     }
     secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
+    rules = settings.fleet
     lifecycle = KeyLifecycle(
-        catalog, observed, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
+        catalog,
+        observed,
+        policies=policies,
+        clock=clock,
+        observer=observer,
+        issuer_url=settings.issuer_url,
+        fleet=LiveFleet(fleet, clock, share=rules.acknowledged_share, lost_after_s=rules.lost_after_s),
     )
     partners = PartnerSecrets(catalog, secrets, clock)
     journal = Journal(catalog, observed, policies, clock, observer)
