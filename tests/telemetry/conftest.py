@@ -17,6 +17,7 @@ from sealwright.events import (
     BreakGlassUsed,
     CertificateLoaded,
     Event,
+    FleetCounted,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -153,6 +154,7 @@ class Happened:
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
+        scheduler.append(FleetCounted("default", 3, 1, 0, 2.5, 4.0))
         return [*happened, broken, certificate, self.claimed(), *scheduler]
 
 

@@ -22,6 +22,7 @@ from sealwright.services.listening import listening
 from sealwright.services.tls import ListenerTls, listener_tls
 from sealwright.services.together import Lifespan, build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
+from sealwright.wiring.counting_fleet import count_fleet
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
 from sealwright.wiring.replica_upkeep import ReplicaUpkeep
@@ -68,7 +69,8 @@ def _serve(
     server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json), process)
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    scheduler, upkeep = build_scheduler(process.settings, process.signing), ReplicaUpkeep(process.signing)
+    scheduler = build_scheduler(process.settings, process.signing)
+    upkeep = ReplicaUpkeep(process.signing, count_fleet=partial(count_fleet, process))
     with (
         contextlib.closing(scheduler.start()),
         contextlib.closing(upkeep.start()),

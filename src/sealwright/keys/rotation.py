@@ -115,7 +115,9 @@ def _simulated(
     planned: list[PlannedMove] = []
     moment = now
     while True:
-        sight = [replace(one, at=max(one.at, moment)) for one in _in_sight(family, policy, fleet)]
+        sight = [
+            replace(one, at=max(one.at, now if one.blocked_by else moment)) for one in _in_sight(family, policy, fleet)
+        ]
         ahead = [one for one in sight if one.at <= until]
         open_ = [one for one in ahead if not one.blocked_by]
         if not open_ or len(planned) >= MOST_PLANNED:
