@@ -96,7 +96,7 @@ def test_an_event_is_signed_by_the_trust_root_for_this_verifier_alone(service: R
     root = service.request("GET", "/.well-known/trust-root.jwks.json", credential=None).json()
     jws = sw.verify_signature(token, sw.JWKSet.from_dict(root))
     claims = jws.json()
-    assert jws.header.typ == "secevent+jwt"
+    assert jws.header.type == "secevent+jwt"
     assert (claims["iss"], claims["aud"], claims["jti"]) == (service.url, "orders", token_id)
     assert not {"exp", "sub"} & claims.keys()
     assert parse_event(claims).issuer == one.issuer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import SealwrightError
@@ -100,16 +101,13 @@ def build_signing(
         name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
     }
     secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
-    rules = settings.fleet
-    lifecycle = KeyLifecycle(
-        catalog,
-        observed,
-        policies=policies,
-        clock=clock,
-        observer=observer,
-        issuer_url=settings.issuer_url,
-        fleet=LiveFleet(fleet, clock, share=rules.acknowledged_share, lost_after_s=rules.lost_after_s),
-    )
+    told: dict[str, Any] = {
+        "policies": policies,
+        "clock": clock,
+        "observer": observer,
+        "issuer_url": settings.issuer_url,
+    }
+    lifecycle = KeyLifecycle(catalog, observed, **told, fleet=_live_fleet(settings, fleet, clock))
     partners = PartnerSecrets(catalog, secrets, clock)
     journal = Journal(catalog, observed, policies, clock, observer)
 
@@ -129,3 +127,8 @@ def build_signing(
         DelegatedKeys(journal, observed, signer_of, settings.issuer_url),
     )
     return side
+
+
+def _live_fleet(settings: ServiceSettings, store: FleetStore | None, clock: Clock) -> LiveFleet:
+    rules = settings.fleet
+    return LiveFleet(store, clock, share=rules.acknowledged_share, lost_after_s=rules.lost_after_s)

@@ -19,7 +19,7 @@ MOST_OF_ONE_NAME = 1_000
 BURST, INTERVAL_S = 20, 0.25  # polls of one process of a verifier
 QUIET_S = 60.0  # after which a process is not remembered here
 WRITTEN_EVERY_S, UNCHANGED_EVERY_S = 1.0, 10.0
-LONGEST_PAUSE_S = 30.0  # before the same thing is said again to one who does not heed it
+LONGEST_PAUSE_S = 8.0  # before the same thing is said again to one who does not heed it
 T = TypeVar("T", bound=Hashable)
 KEPT_NOWHERE = UnavailableError(Reason.CATALOG_UNAVAILABLE, "what verifiers report cannot be kept now")
 
@@ -81,15 +81,12 @@ class PollingVerifiers:
     def take(self) -> list[Member]:
         """The reports that should be written now; who was quiet for a minute is dropped."""
         now = self._clock.monotonic()
-        taken = [one for poller in self._pollers.values() if (one := _taken(poller, now)) is not None]
-        quiet = [
-            number for number, one in self._pollers.items() if now - one.heard_at > QUIET_S and one.unwritten is None
-        ]
-        for number in quiet:
-            del self._pollers[number]
-            self._names[number[0]] -= 1
+        for number, one in list(self._pollers.items()):
+            if now - one.heard_at > QUIET_S and one.unwritten is None:
+                del self._pollers[number]
+                self._names[number[0]] -= 1
         self._names += Counter()  # drops zeros
-        return taken
+        return [one for poller in self._pollers.values() if (one := _taken(poller, now)) is not None]
 
     def flush(self, members: list[Member]) -> None:
         """Write them. What cannot be written is kept, and polls are refused until it can: see ``failure``."""
@@ -110,7 +107,7 @@ class PollingVerifiers:
             poller = self._pollers.get(one.number)
             if poller is not None:
                 poller.unwritten = one if poller.unwritten is None else merged(one, poller.unwritten)
-                poller.written_at = 0.0
+                poller.written = None
 
     def _added(self, member: Member, now: float) -> Poller:
         if self._names[member.name] >= MOST_OF_ONE_NAME or len(self._pollers) >= MOST_MEMBERS:
