@@ -46,6 +46,7 @@ __all__ = [
     "INTERNAL_ISSUER",
     "BackendName",
     "BackendSettings",
+    "FleetSettings",
     "IssuerName",
     "ServiceSettings",
     "SigningAlgorithm",

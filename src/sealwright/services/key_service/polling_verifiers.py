@@ -81,8 +81,8 @@ class PollingVerifiers:
     def take(self) -> list[Member]:
         """The reports that should be written now; who was quiet for a minute is dropped."""
         now = self._clock.monotonic()
-        for number, one in list(self._pollers.items()):
-            if now - one.heard_at > QUIET_S and one.unwritten is None:
+        for number, poller in list(self._pollers.items()):
+            if now - poller.heard_at > QUIET_S and poller.unwritten is None:
                 del self._pollers[number]
                 self._names[number[0]] -= 1
         self._names += Counter()  # drops zeros
