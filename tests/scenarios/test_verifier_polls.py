@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import urllib3
+from forwarder import Forwarder
 from polling_verifier import PollingVerifier
-from postgresql import shared_cluster
+from postgresql import database_of, shared_cluster
 from running_service import RunningService, eventually
 from three_replicas import PUBLIC_URL, kill_all, start_replicas
 
@@ -301,11 +302,45 @@ def test_bad_polls_of_every_kind_are_refused_by_name(service: RunningService) ->
 # Several replicas
 
 
-@pytest.fixture
-def replicas(tmp_path: Path) -> Iterator[list[RunningService]]:
-    started = start_replicas(tmp_path, [shared_cluster().new_database()] * 2)
+@pytest.fixture(scope="module")
+def way() -> Iterator[Forwarder]:
+    """That of the second replica to the database."""
+    with Forwarder(shared_cluster().port) as opened:
+        yield opened
+        opened.thaw()
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory: pytest.TempPathFactory, way: Forwarder) -> Iterator[list[RunningService]]:
+    url = shared_cluster().new_database()
+    through = f"postgresql://postgres@127.0.0.1:{way.port}/{database_of(url)}"
+    started = start_replicas(tmp_path_factory.mktemp("replicas"), [url, through])
     yield started
+    way.thaw()
     kill_all(started)
+
+
+def test_a_replica_that_is_cut_off_sends_its_verifiers_elsewhere(
+    replicas: list[RunningService], way: Forwarder
+) -> None:
+    """With 503 and a reason: nobody waits for news that cannot come."""
+    here, cut = replicas
+    one = PollingVerifier(here.url, f"{PUBLIC_URL}/issuers/default", credential(here), "orders", "moving")
+    one.url = cut.url
+    assert one.poll(returnImmediately=True)[0] == 200
+    waiting = in_background(one.poll)
+    time.sleep(1)
+    way.freeze()
+    status, took_s, answer = waiting.result(25)
+    assert (status, answer["reason"]) == (503, "catalog.unavailable")
+    assert took_s < 12
+    assert one.poll()[0] == 503
+    one.url = here.url
+    assert one.poll(returnImmediately=True)[0] == 200
+    assert here.token()
+    way.thaw()
+    one.url = cut.url
+    eventually(lambda: one.poll(returnImmediately=True)[0] == 200, "the replica does not recover")
 
 
 def test_a_rotation_at_one_replica_wakes_a_verifier_that_polls_another(replicas: list[RunningService]) -> None:
@@ -317,9 +352,12 @@ def test_a_rotation_at_one_replica_wakes_a_verifier_that_polls_another(replicas:
     assert there.request("POST", "/v1/issuers/default/rotate", ROTATE).status == 200
     assert waiting.result(20)[2]["sets"]
     assert time.monotonic() - began < 2
-    eventually(lambda: there.request("GET", "/v1/fleet").json()["issuers"]["default"]["behind"] == 1, "not shared")
-    refused_ = there.request("POST", "/v1/issuers/default/rotate", {"reason": "drill"})
-    assert refused_.status == 409
+
+    def seen_there() -> list[str]:
+        shown = there.request("GET", "/v1/fleet").json()["verifiers"]
+        return [one["status"] for one in shown if one["instance"] == "one"]
+
+    eventually(lambda: seen_there() == ["behind"], "what one replica heard is not known to the other")
 
 
 def test_many_pollers_leave_their_threads_to_others(service: RunningService) -> None:
