@@ -180,6 +180,20 @@ class BackendChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetCounted:
+    """The verifiers of one issuer that report. Seconds until the last of them held its newest key, and until the last
+    of them refused the key that was revoked last; until now where one is still missing, None where nothing is known.
+    """
+
+    issuer: str
+    live: int
+    behind: int  # of the live ones
+    lost: int
+    rotation_lag_s: float | None = None
+    enforcement_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrphansCounted:
     backend: str
     unknown: int  # keys that no record knows
@@ -202,6 +216,7 @@ Event = (
     | SigningWaited
     | SchedulerTicked
     | ScheduledStepFailed
+    | FleetCounted
     | OrphansCounted
     | BackendChecked
 )

@@ -46,6 +46,7 @@ __all__ = [
     "INTERNAL_ISSUER",
     "BackendName",
     "BackendSettings",
+    "FleetSettings",
     "IssuerName",
     "ServiceSettings",
     "SigningAlgorithm",
@@ -79,6 +80,15 @@ class Timings(BaseModel):
     rotation_period_s: Seconds = 30 * 86_400
     pending_s: Seconds = 48 * 3600
     published_keys: int = Field(default=20, ge=2, le=100)
+
+
+class FleetSettings(BaseModel):
+    """The verifiers that report to the service; docs/lifecycle.md explains each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    acknowledged_share: float = Field(default=0.99, ge=0.5, le=1)
+    lost_after_s: float = Field(default=600, ge=20, le=86_400)
 
 
 class _FromEnvironment(BaseSettings):
@@ -163,6 +173,7 @@ class ServiceSettings(_FromEnvironment):
     signing_waiting: int = Field(default=1000, ge=1, le=100_000)
     signing_deadline_s: float = Field(default=2, ge=0.01, le=60)
     timings: Timings = Timings()
+    fleet: FleetSettings = FleetSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from implementations import BACKENDS, CATALOGS, REPLAY_STORES, SECRET_BACKENDS
+from implementations import BACKENDS, CATALOGS, FLEETS, REPLAY_STORES, SECRET_BACKENDS
 
 
 @pytest.fixture(params=BACKENDS)
@@ -19,6 +19,12 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture(params=SECRET_BACKENDS)
 def secret_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     with SECRET_BACKENDS[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=FLEETS)
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with FLEETS[request.param](tmp_path) as opened:
         yield opened
 
 

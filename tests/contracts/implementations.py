@@ -24,7 +24,9 @@ from sealwright.keys.backends.catalog_secrets import CatalogSecrets
 from sealwright.keys.backends.local import LocalBackend
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalogs.memory import MemoryCatalog
+from sealwright.keys.catalogs.memory_fleet import MemoryFleet
 from sealwright.keys.catalogs.sql import SqlCatalog
+from sealwright.keys.fleet_store import FleetStore
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.sealing import Sealer
 from sealwright.trust.replay import ReplayStore
@@ -118,4 +120,17 @@ REPLAY_URLS: dict[str, Callable[[Path], str]] = {
 REPLAY_STORES: dict[str, Callable[[Path], ReplayStore]] = {
     "memory": lambda _: open_replay_store("memory:"),
     **{name: (lambda folder, url=url: open_replay_store(url(folder))) for name, url in REPLAY_URLS.items()},
+}
+
+
+@contextlib.contextmanager
+def fleet_of(catalog: SqlCatalog) -> Iterator[FleetStore]:
+    with contextlib.closing(catalog):
+        yield catalog.fleet
+
+
+FLEETS: dict[str, Callable[[Path], contextlib.AbstractContextManager[FleetStore]]] = {
+    "memory": lambda _: contextlib.nullcontext(MemoryFleet()),
+    "sql": lambda folder: fleet_of(SqlCatalog.open(f"sqlite:///{folder / 'fleet.db'}")),
+    "postgresql": lambda _: fleet_of(SqlCatalog.open(shared_cluster().new_database())),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sealwright.errors import Reason
 from sealwright.services.roles import ROLES
-from sealwright.settings import ClientSettings, ServiceSettings, Timings, VerifierSettings
+from sealwright.settings import ClientSettings, FleetSettings, ServiceSettings, Timings, VerifierSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,8 +21,12 @@ def test_every_reason_is_documented_and_nothing_else() -> None:
     assert documented == {str(reason) for reason in Reason}
 
 
+NESTED = ("timings", "fleet")
+
+
 def test_every_setting_is_documented_and_nothing_else() -> None:
-    names = {f"SEALWRIGHT_{name.upper()}" for name in ServiceSettings.model_fields if name != "timings"}
+    names = {f"SEALWRIGHT_{name.upper()}" for name in ServiceSettings.model_fields if name not in NESTED}
+    names |= {f"SEALWRIGHT_FLEET__{name.upper()}" for name in FleetSettings.model_fields}
     names |= {f"SEALWRIGHT_{name.upper()}" for name in ClientSettings.model_fields}
     names |= {f"SEALWRIGHT_VERIFIER_{name.upper()}" for name in VerifierSettings.model_fields}
     assert first_cells("settings.md") == names | {"SEALWRIGHT_TIMINGS__…"}

@@ -27,6 +27,7 @@ from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.json_forms import sign_flattened, sign_general
 from sealwright.jose.key_types import KEY_TYPES
+from sealwright.statements.verifier_reports import IssuerReport, PollAnswer, Trial, Tried, VerifierReport
 
 NOW = 1_700_000_000.0
 AUDIENCE = "orders"
@@ -141,6 +142,8 @@ def corpora() -> dict[str, list[bytes]]:
         ],
         "request_url": [URL.encode(), b"HTTPS://A:443/%7e/../b?c#d", b"http://[::1]:8/./%2e%2F//"],
         "dpop_proof": [_compact(PROOF_HEADER) + SEPARATOR + _compact(PROOF_CLAIMS), SIGNED[0]],
+        "verifier_report": [UNCLOSED, *_reports()],
+        "poll_answer": [UNCLOSED, *_answers()],
         "planted": HEADERS,
     }
 
@@ -152,6 +155,19 @@ def dictionary() -> str:
 
 def _parts(token: bytes) -> bytes:
     return SEPARATOR.join(base64url.decode(segment) for segment in token.split(b"."))
+
+
+def _reports() -> list[bytes]:
+    keys = {"es": None, "hs": NOW}
+    full = {ES_ISSUER: IssuerReport(7, 1.5, None, keys), HS_ISSUER: IssuerReport(None, None, 0.0, {})}
+    tried = {"canary:1": Tried("rejected", "key.revoked", NOW), "rehearsal:1": Tried("accepted", None, NOW)}
+    return [_compact(VerifierReport("orders", "pod-1", said, tried).to_dict()) for said in ({}, full)]
+
+
+def _answers() -> list[bytes]:
+    token = SIGNED[0].decode()
+    trials = {"canary:1": Trial("canary", token, AUDIENCE), "rehearsal:1": Trial("rehearsal", token, AUDIENCE)}
+    return [_compact(PollAnswer({"jti": token}, trials).to_dict()), _compact(PollAnswer().to_dict())]
 
 
 def _json_forms() -> list[bytes]:

@@ -16,6 +16,7 @@ from sealwright.errors import SealwrightError
 from sealwright.jose import base64url, compact, json_forms, key_formats, strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.header import Header
+from sealwright.statements import verifier_reports
 from sealwright.trust.claim_path import MAXIMUM_VALUE_CHARACTERS
 from sealwright.trust.client_certificates import parse_header
 from sealwright.trust.dpop import DpopProofs
@@ -265,6 +266,23 @@ def dpop_proof(data: bytes) -> None:
             assert -10 <= seeds.NOW - claims["iat"] <= 70
 
 
+def verifier_report(data: bytes) -> None:
+    """What is read is bounded, and says of itself what was read."""
+    report = _result(lambda: verifier_reports.parse_report(strict_json.parse_object(data)))
+    if report is not None:
+        assert verifier_reports.parse_report(report.to_dict()) == report
+        assert len(report.issuers) <= verifier_reports.MOST_ISSUERS
+        assert len(report.tried) <= verifier_reports.MOST_TRIALS
+        assert all(len(one.keys) <= verifier_reports.MOST_KEYS for one in report.issuers.values())
+
+
+def poll_answer(data: bytes) -> None:
+    answer = _result(lambda: verifier_reports.parse_answer(strict_json.parse_object(data)))
+    if answer is not None:
+        assert verifier_reports.parse_answer(answer.to_dict()) == answer
+        assert not any(token in repr(answer) for token in answer.sets.values() if len(token) > 30)
+
+
 TARGETS: dict[str, Target] = {
     "base64url": base64url_decode,
     "strict_json": strict_json_object,
@@ -286,6 +304,8 @@ TARGETS: dict[str, Target] = {
     "request_path": request_path,
     "identity": identity,
     "dpop_proof": dpop_proof,
+    "verifier_report": verifier_report,
+    "poll_answer": poll_answer,
 }
 
 

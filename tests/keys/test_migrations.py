@@ -21,6 +21,7 @@ from sealwright.keys.audit import GENESIS, AuditEntry, chained, check_chain
 from sealwright.keys.catalog import Document, Put, Replace
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_schema import SCRIPTS
+from sealwright.keys.fleet import Member
 from sealwright.keys.states import KeyState
 
 NOW = 1_700_000_000.25
@@ -99,6 +100,18 @@ def test_the_first_schema_becomes_the_current_one_with_all_that_it_held(stored: 
         catalog.record_signatures(record, replace(trail[0], at=NOW + 9))
         assert check_chain(catalog.audit()) == 6
         assert catalog.records()[0].last_signed_at == NOW + 9
+
+
+def test_the_second_schema_gets_room_for_what_verifiers_report(stored: Stored) -> None:
+    stored.migrate_to("0002")
+    stored.execute("UPDATE catalog SET version = 41")
+    with contextlib.closing(SqlCatalog.open(stored.url, writer="main")) as catalog:
+        assert catalog.version() == 41
+        assert catalog.fleet.members() == []
+        catalog.fleet.put([Member("orders", "one", NOW, NOW)])
+        assert [one.instance for one in catalog.fleet.members()] == ["one"]
+        assert (catalog.version(), list(catalog.audit())) == (41, [])  # neither a change of keys nor of the trail
+    assert stored.revision == "0003"
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(stored: Stored) -> None:

@@ -23,6 +23,7 @@ from sealwright.keys.audit import AuditEntry, check_chain
 from sealwright.keys.catalogs.postgresql import _lock_of
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_tables import METADATA
+from sealwright.keys.fleet import Member
 from sealwright.keys.managed_signer import ManagedSigner
 
 
@@ -265,7 +266,7 @@ def test_a_server_that_is_down_at_the_start_is_no_wrong_setting_and_its_password
 ROLE = """
 CREATE ROLE {role} LOGIN;
 GRANT SELECT, INSERT, UPDATE ON keys, signatures TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON documents TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON documents, verifiers TO {role};
 GRANT SELECT, UPDATE ON catalog TO {role};
 GRANT SELECT, INSERT ON audit TO {role};
 GRANT SELECT ON alembic_version TO {role};
@@ -280,6 +281,8 @@ def test_a_role_that_may_only_append_to_the_audit_is_enough(url: str, tmp_path: 
     replica = opened(Replica(theirs, str(tmp_path), "app"))
     replica.sign()
     replica.rotate(str(replica.keys.active("default").key_id))
+    replica.catalog.fleet.put([Member("orders", "one", 1.0, 1.0)])
+    assert replica.catalog.fleet.forget(2.0) == 1
     for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'nobody'", "DELETE FROM keys"):
         with psycopg.connect(theirs) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)  # type: ignore[call-overload]

@@ -50,7 +50,7 @@ def test_the_migrations_build_what_the_code_expects(tmp_path: Path) -> None:
 
 def indexes(engine: Any, table: str) -> list[tuple[Any, ...]]:
     found = inspect(engine).get_indexes(table)
-    return [(i["name"], i["column_names"], i["unique"], str(i["dialect_options"]["sqlite_where"])) for i in found]
+    return [(i["name"], i["column_names"], i["unique"], str(i["dialect_options"].get("sqlite_where"))) for i in found]
 
 
 def columns(engine: Any, table: str) -> list[tuple[str, str, bool]]:

@@ -14,7 +14,9 @@ from sealwright.keys.audit import AuditEntry, check_chain
 from sealwright.keys.backends.memory import MemoryBackend
 from sealwright.keys.catalog import Insert
 from sealwright.keys.catalogs.memory import MemoryCatalog
+from sealwright.keys.catalogs.memory_fleet import MemoryFleet
 from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.policy import Approved, FixedPolicies, IssuerPolicy
 from sealwright.keys.publication import published_keys, revoked_key_ids
@@ -73,11 +75,17 @@ class World:
         self.events: list[Event] = []
         self.catalog = Interrupted(self.stored, {"commit", "record_signatures"})
         self.backend = Interrupted(self.held, {"generate", "destroy", "sign", "adopt", "import_private"})
+        self.fleet = MemoryFleet()
         self.start()
 
     def start(self) -> KeyLifecycle:
         self.keys = KeyLifecycle(
-            self.catalog, {"local": self.backend}, policies=self.policies, clock=self.clock, observer=self
+            self.catalog,
+            {"local": self.backend},
+            policies=self.policies,
+            clock=self.clock,
+            observer=self,
+            fleet=LiveFleet(self.fleet, self.clock),
         )
         self.signer = ManagedSigner(self.catalog, {"local": self.backend}, "default", clock=self.clock, observer=self)
         self.scheduler = Scheduler(self.keys, self.catalog, self.policies, clock=self.clock, observer=self)

@@ -50,6 +50,11 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("post", "/v1/issuers/{issuer}/rollout/finish"): ("keys:write", {"reason": "test"}),
     ("post", "/v1/issuers/{issuer}/rollout/abort"): ("keys:write", {"reason": "test"}),
     ("get", "/v1/plan"): ("keys:read", None),
+    ("get", "/v1/fleet"): ("keys:read", None),
+    ("post", "/v1/verifiers/poll"): ("verifiers:poll", None),
+    ("post", "/v1/keys/{key_id}/rehearse"): ("keys:write", {"reason": "test"}),
+    ("get", "/v1/keys/{key_id}/rehearsal"): ("keys:read", None),
+    ("get", "/v1/keys/{key_id}/enforcement"): ("keys:read", None),
     ("get", "/v1/orphans"): ("keys:read", None),
     ("get", "/v1/backends"): ("keys:read", None),
     ("post", "/v1/kek/rotate"): ("keys:write", {"reason": "test"}),
@@ -80,6 +85,7 @@ ROLES = {
     "auditor": {"keys:read", "audit:read", "metrics:read"},
     "archivist": {"audit:read", "audit:archive"},
     "custodian": {"keys:read", "secrets:reveal"},
+    "verifier": {"verifiers:poll"},
 }
 
 

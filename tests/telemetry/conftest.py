@@ -18,6 +18,7 @@ from sealwright.events import (
     CertificateLoaded,
     Event,
     EventsPolled,
+    FleetCounted,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -167,6 +168,7 @@ class Happened:
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
         feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
+        scheduler.append(FleetCounted("default", 3, 1, 0, 2.5, 4.0))
         return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds]
 
 

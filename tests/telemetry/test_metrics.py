@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.events import Event
+from sealwright.events import Event, FleetCounted
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.metrics import Metrics
 from sealwright.trust.replay import StoreFigures
@@ -201,7 +201,7 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 37
+    assert len(everything_exported.families) == 40
 
 
 def test_a_tick_is_counted_and_dated_by_its_outcome(
@@ -225,6 +225,17 @@ def test_a_failed_step_is_counted_by_what_it_was(metrics: Metrics, happened: Any
     scrape, name = read_scrape(metrics), "key_scheduler_failures_total"
     assert scrape.value(name, step="rotate", issuer="default", reason="backend.failed") == 1
     assert scrape.value(name, step="orphans", issuer="unknown", reason="catalog.unavailable") == 1
+
+
+def test_the_fleet_is_shown_as_it_is_now(metrics: Metrics, read_scrape: ReadScrape) -> None:
+    metrics.observe(FleetCounted("default", 12, 2, 1, 38.5, 4.2))
+    metrics.observe(FleetCounted("default", 13, 0, 0))
+    scrape = read_scrape(metrics)
+    shown = {status: scrape.value("fleet_verifiers", issuer="default", status=status) for status in ("live", "behind")}
+    assert shown == {"live": 13, "behind": 0}
+    assert scrape.value("fleet_verifiers", issuer="default", status="lost") == 0
+    assert scrape.value("fleet_rotation_lag_seconds", issuer="default") == 38.5
+    assert scrape.value("fleet_revocation_enforcement_seconds", issuer="default") == 4.2
 
 
 def test_orphans_are_shown_as_they_are_now(metrics: Metrics, happened: Any, read_scrape: ReadScrape) -> None:

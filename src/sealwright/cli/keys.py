@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sealwright.cli import key_import, keys_ahead
+from sealwright.cli import key_import, keys_ahead, proving
 from sealwright.cli.key_table import print_keys
-from sealwright.cli.options import DEFAULT, Approval, Force, Home, Issuer, Json, Must, Why, print_json
+from sealwright.cli.options import DEFAULT, Approval, Force, Home, Issuer, Json, Must, Why, print_json, read_seconds
 from sealwright.cli.session import open_calls
 
 app = typer.Typer(no_args_is_help=True, help="List keys and move them through their life.")
@@ -17,6 +17,8 @@ app.command("import")(key_import.import_key)
 app.command()(key_import.adopt)
 app.command()(keys_ahead.plan)
 app.command()(keys_ahead.orphans)
+app.command()(proving.rehearse)
+app.command()(proving.enforced)
 KeyId = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 Which = Annotated[str | None, typer.Option("--algorithm", "-a", help="Which key is meant, during a roll-out.")]
 
@@ -79,14 +81,24 @@ def emergency_rotate(
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Without the approvals that the policy asks for: audited, and alerts.")
     ] = False,
+    wait: Annotated[
+        str | None, typer.Option("--wait", help="Wait until every verifier refuses the key, such as 30s.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Revoke the active key at once and sign with the standby: for a key that leaked."""
+    wait_s = None if wait is None else read_seconds(wait)
     with open_calls(home) as calls:
         named = {"key_id": key_id, "algorithm": algorithm}
         done = calls.emergency_rotate(issuer, reason=reason, approval=approval, break_glass=break_glass, **named)
-    _print_rotation(done, as_json)
+        if wait_s is not None and not as_json:
+            _print_rotation(done, as_json)  # what is done is said before anything is waited for
+        proven = done if wait_s is None else proving.add_enforcement(calls, done, wait_s)
+    if as_json or wait_s is None:
+        _print_rotation(proven, as_json)
+    if wait_s is not None:
+        proving.end_of_emergency(proven["enforcement"], quiet=as_json)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from sealwright.cli import (
     backup,
     config,
     credentials,
+    fleet,
     inspect,
     issuers,
     jwk,
@@ -53,6 +54,7 @@ app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(issuers.issuers)
 app.command()(backends.backends)
+app.command()(fleet.fleet)
 app.add_typer(keys.app, name="keys")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(config.app, name="config")

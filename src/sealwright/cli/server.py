@@ -22,6 +22,7 @@ from sealwright.services.listening import listening
 from sealwright.services.tls import ListenerTls, listener_tls
 from sealwright.services.together import Lifespan, build_app
 from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
+from sealwright.wiring.counting_fleet import count_fleet
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 from sealwright.wiring.observing import log_config
 from sealwright.wiring.replica_upkeep import ReplicaUpkeep
@@ -65,10 +66,11 @@ def _serve(
     app = build_app(process, operations, lifespan=_lifespan(process, credential, owned, tls))
     secured: dict[str, Any] = {"ssl_context_factory": lambda *_: tls.context} if tls else {}
     config = uvicorn.Config(app, log_config=log_config(), server_header=False, timeout_graceful_shutdown=10, **secured)
-    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json))
+    server = _AnnouncingServer(config, lambda: _announce(process, owned.folder, as_json), process)
     # uvicorn shuts down in order and then raises the signal again: both kinds of stop are clean ones.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    scheduler, upkeep = build_scheduler(process.settings, process.signing), ReplicaUpkeep(process.signing)
+    scheduler = build_scheduler(process.settings, process.signing)
+    upkeep = ReplicaUpkeep(process.signing, count_fleet=partial(count_fleet, process))
     with (
         contextlib.closing(scheduler.start()),
         contextlib.closing(upkeep.start()),
@@ -109,16 +111,21 @@ def _credential(operations: KeyOperations, folder: DataFolder) -> OperatorCreden
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Says where it listens, once it does; and that it stops, to polls that would go on waiting."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None], process: SingleProcess) -> None:
         super().__init__(config)
         self._announce = announce
+        self._process = process
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._process.stopping = True
+        await super().shutdown(sockets=sockets)
 
 
 def _announce(process: SingleProcess, folder: DataFolder, as_json: bool) -> None:

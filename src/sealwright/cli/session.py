@@ -65,6 +65,18 @@ class TrailCalls(Protocol):
     def prune(self) -> dict[str, Any]: ...
 
 
+class FleetCalls(Protocol):
+    """What is asked about the verifiers that report."""
+
+    def show(self, issuer: str | None = None) -> dict[str, Any]: ...
+
+    def rehearse(self, key_id: str, *, reason: str) -> dict[str, Any]: ...
+
+    def rehearsal(self, key_id: str) -> dict[str, Any]: ...
+
+    def enforcement(self, key_id: str) -> dict[str, Any]: ...
+
+
 class KeyCalls(Protocol):
     """What verbs ask for; local operations and the HTTP client both have it."""
 
@@ -73,6 +85,9 @@ class KeyCalls(Protocol):
 
     @property
     def access(self) -> AccessCalls: ...
+
+    @property
+    def fleet(self) -> FleetCalls: ...
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]: ...
 

@@ -12,6 +12,7 @@ import urllib3
 from sealwright.client.access import AccessCalls
 from sealwright.client.calling import MAXIMUM_ANSWER_BYTES, TIMEOUT_S, error_of, path
 from sealwright.client.evidence import evidence_members
+from sealwright.client.fleet import FleetClient
 from sealwright.client.secrets import SecretsClient
 from sealwright.client.trail import TrailClient
 from sealwright.errors import (
@@ -40,6 +41,11 @@ class KeyServiceClient:
     def secrets(self) -> SecretsClient:
         """HMAC secrets of partners."""
         return SecretsClient(self._call)
+
+    @property
+    def fleet(self) -> FleetClient:
+        """The verifiers that report."""
+        return FleetClient(self._call)
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         return self._call("GET", "/v1/keys" + (f"?issuer={quote(issuer, safe='')}" if issuer else ""))

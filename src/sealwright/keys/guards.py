@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from sealwright.errors import Reason, RefusedError
-from sealwright.keys.record import KeyRecord
+from sealwright.keys.fleet import Member, lacking, last_accepted_at
+from sealwright.keys.record import IN_JWKS, KeyRecord
 from sealwright.keys.states import KeyState
 from sealwright.keys.timings import KeyTimings
 
+MOST_NAMED = 5  # verifiers in the message of a guard
 ROUTINE = "routine"  # the reason of whoever gave none: not enough to force a guard
 
 
@@ -18,16 +20,18 @@ def check_reason(reason: str) -> None:
         raise RefusedError(Reason.MOVE_REASON_MISSING, "this needs a reason of its own: it is written to the audit")
 
 
-def overridden(check: Callable[[], None], force: bool, reason: str) -> Sequence[str]:
-    """Ask a guard; the guards that ``force`` overrode, for the audit."""
-    try:
-        check()
-    except RefusedError as refused:
-        if not force:
-            raise
-        check_reason(reason)
-        return [str(refused.reason)]
-    return []
+def overridden(checks: Iterable[Callable[[], None]], force: bool, reason: str) -> Sequence[str]:
+    """Ask guards; those that ``force`` overrode, for the audit."""
+    forced: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except RefusedError as refused:
+            if not force:
+                raise
+            check_reason(reason)
+            forced.append(str(refused.reason))
+    return forced
 
 
 def check_dwell(standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, now: float) -> None:
@@ -65,6 +69,31 @@ def verify_window_ends_at(record: KeyRecord, timings: KeyTimings) -> float:
         (record.last_signed_at or 0.0) + timings.verify_tail_s,
         (record.verify_only_at or 0.0) + timings.verify_window_floor_s,
     )
+
+
+def check_acknowledged(standby: KeyRecord, live: Sequence[Member], share: float) -> None:
+    """A key signs only once the verifiers that report to us hold it. Evidence; where there is none, dwell decides."""
+    if not is_acknowledged(standby, live, share):
+        behind = lacking(live, standby.issuer, standby.key_id)
+        since = [(max(standby.published_at or 0.0, one.first_seen_at), one) for one in behind]
+        named = [f"{one} since {_when(at)}" for at, one in sorted(since, key=lambda item: item[0])[:MOST_NAMED]]
+        more = f" and {len(behind) - MOST_NAMED} more" if len(behind) > MOST_NAMED else ""
+        message = f"{len(behind)} of {len(live)} verifiers do not hold this key: {', '.join(named)}{more}"
+        why = "sealwright fleet shows them; wait for them, or use --force with a --reason"
+        raise RefusedError(Reason.GUARD_ACKNOWLEDGEMENT, f"{message}: {why}")
+
+
+def is_acknowledged(standby: KeyRecord, live: Sequence[Member], share: float) -> bool:
+    """Only what is in the JWKS can be acknowledged."""
+    behind = len(lacking(live, standby.issuer, standby.key_id)) if standby.purpose in IN_JWKS else 0
+    return len(live) - behind >= share * len(live)
+
+
+def check_not_accepted(record: KeyRecord, live: Sequence[Member], timings: KeyTimings, now: float) -> None:
+    """A key that a verifier accepted a moment ago is in use, whatever the clock of its last signature says."""
+    accepted_at = last_accepted_at(live, record.issuer, record.key_id)
+    if record.state is KeyState.VERIFY_ONLY and accepted_at is not None and now < accepted_at + timings.verify_tail_s:
+        _wait(Reason.GUARD_STILL_ACCEPTED, "verifiers still accept this key", accepted_at + timings.verify_tail_s, now)
 
 
 def check_restorable(record: KeyRecord, timings: KeyTimings, now: float) -> None:
@@ -111,5 +140,9 @@ def check_not_active(record: KeyRecord, instead: str) -> None:
 
 
 def _wait(guard: Reason, why: str, ready: float, now: float) -> None:
-    until = datetime.fromtimestamp(ready, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    until = _when(ready)
     raise RefusedError(guard, f"{why}: wait {ready - now:.0f} s, until {until}, or use --force with a --reason")
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -10,6 +10,7 @@ from sealwright.keys.catalog import Replace
 from sealwright.keys.emergency import find
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.standbys import turn_of
 from sealwright.keys.states import KeyState
@@ -19,8 +20,9 @@ from sealwright.keys.timings import KeyTimings
 class Leaving:
     """The part of KeyLifecycle that deals with keys which no longer sign."""
 
-    def __init__(self, journal: Journal, approvals: Approvals) -> None:
+    def __init__(self, journal: Journal, approvals: Approvals, fleet: LiveFleet) -> None:
         self.approvals = approvals
+        self.fleet = fleet
         self._journal = journal
 
     def find(self, key_id: str) -> KeyRecord:
@@ -36,7 +38,14 @@ class Leaving:
             timings = self._timings(record)
             guards.check_not_active(record, "rotate first")
             guards.check_no_hold(record)
-            forced = guards.overridden(lambda: guards.check_verify_window(record, timings, now), force, reason)
+            forced = guards.overridden(
+                (
+                    lambda: guards.check_verify_window(record, timings, now),
+                    lambda: guards.check_not_accepted(record, self.fleet.live(record.issuer), timings, now),
+                ),
+                force,
+                reason,
+            )
             retired = record.moved(KeyState.RETIRED, retired_at=now)
             used = self.approvals.use(Asked(record.issuer, "retire", key_id, actor, reason, force), forced, approval)
             self._journal.write("key.moved", [Replace(retired)], actor, reason, **used.written)
@@ -73,7 +82,7 @@ class Leaving:
             timings = self._timings(record)
             destroyed = record.moved(KeyState.DESTROYED)
             guards.check_no_hold(record)
-            forced = guards.overridden(lambda: guards.check_destroyable(record, timings, now), force, reason)
+            forced = guards.overridden([lambda: guards.check_destroyable(record, timings, now)], force, reason)
             used = self.approvals.use(Asked(record.issuer, "destroy", key_id, actor, reason, force), forced, approval)
             self._journal.write("key.moved", [Replace(destroyed)], actor, reason, **used.written)
             return self._journal.destroy_material(destroyed, actor, reason)

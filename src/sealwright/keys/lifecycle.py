@@ -22,10 +22,12 @@ from sealwright.keys.importing import As, Importing, Newcomer
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
 from sealwright.keys.leaving import Leaving
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.opening import Opening
 from sealwright.keys.policy import FixedPolicies, Policies
 from sealwright.keys.record import KeyRecord, Purpose, Rotation
 from sealwright.keys.recovery import Recovery
+from sealwright.keys.rehearsal import Rehearsals
 from sealwright.keys.rollout import Rollouts
 from sealwright.keys.shares import signing_keys
 from sealwright.keys.standbys import Standbys
@@ -49,16 +51,18 @@ class KeyLifecycle(Leaving):
         clock: Clock = SYSTEM_CLOCK,
         observer: Observer | None = None,
         issuer_url: Callable[[str], str] = str,
+        fleet: LiveFleet | None = None,
     ) -> None:
         policies = policies or FixedPolicies()
         journal = Journal(catalog, backends, policies, clock, observer)
-        super().__init__(journal, Approvals(catalog, policies, clock))
+        super().__init__(journal, Approvals(catalog, policies, clock), fleet or LiveFleet(None, clock))
+        self.rehearsals = Rehearsals(journal, issuer_url)
         self._catalog = catalog
         self._policies = policies
         self._clock = clock
         self._standbys = Standbys(self._journal)
         self._opening = Opening(self._journal)
-        self.rollouts = Rollouts(self._journal, self._standbys)
+        self.rollouts = Rollouts(self._journal, self._standbys, self.fleet)
         self._emergency = Emergency(self._journal, self._standbys, self.approvals, issuer_url)
         self._importing = Importing(self._journal, self._standbys)
         self.upkeep = Upkeep(self._journal, self._standbys)
@@ -197,7 +201,14 @@ class KeyLifecycle(Leaving):
         now, timings, reason = self._clock.now(), self._timings(standby), asked.reason
         active = standby.moved(KeyState.ACTIVE, activated_at=now)
         previous = keys.active().moved(KeyState.VERIFY_ONLY, verify_only_at=now)
-        forced = guards.overridden(lambda: guards.check_dwell(standby, keys.all, timings, now), asked.force, reason)
+        forced = guards.overridden(
+            (
+                lambda: guards.check_dwell(standby, keys.all, timings, now),
+                lambda: self.fleet.check_acknowledged(standby),
+            ),
+            asked.force,
+            reason,
+        )
         used = self.approvals.use(asked, forced, approval)
         self._journal.write(
             "key.rotated", [Replace(previous), Replace(active)], asked.requester, reason, **used.written

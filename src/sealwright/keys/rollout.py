@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from sealwright.keys.catalog import Put, Remove, Replace
 from sealwright.keys.emergency import until_settled
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.journal import Journal
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.shares import Rollout, find_rollout
 from sealwright.keys.standbys import Standbys, turn_of
@@ -24,9 +25,10 @@ WHOLE = 100
 class Rollouts:
     """The steps of a roll-out. Each is one transaction, and may be repeated after a crash."""
 
-    def __init__(self, journal: Journal, standbys: Standbys) -> None:
+    def __init__(self, journal: Journal, standbys: Standbys, fleet: LiveFleet) -> None:
         self._journal = journal
         self._standbys = standbys
+        self._fleet = fleet
 
     def find(self, issuer: str) -> Rollout | None:
         return find_rollout(self._journal.catalog, issuer)
@@ -49,7 +51,7 @@ class Rollouts:
     def set_share(self, issuer: str, percent: int, *, actor: str, reason: str, force: bool = False) -> Rollout:
         """The share of signatures by the new algorithm; above zero its standby becomes active, once it has dwelled.
 
-        Raises RefusedError ``guard.no_rollout``, ``guard.no_standby`` or ``guard.dwell``.
+        Raises RefusedError ``guard.no_rollout``, ``guard.no_standby``, ``guard.dwell`` or ``guard.acknowledgement``.
         """
         if not 0 <= percent <= WHOLE:
             raise RefusedError(Reason.MOVE_ILLEGAL, "a share is a whole number of percent from 0 to 100")
@@ -57,7 +59,7 @@ class Rollouts:
             rollout = self._running(issuer)
             keys = self._keys(issuer, rollout.algorithm)
             first = keys.standby() if percent and keys.find_active() is None else None
-            forced = guards.overridden(lambda: self._check_dwell(first, keys), force, reason)
+            forced = guards.overridden(self._checks(first, keys), force, reason)
             done = self._shared(issuer, rollout, percent, first, actor=actor, reason=reason, forced=forced)
         if first is not None:
             self._standbys.ensure(first.lineage, actor, reason)
@@ -75,7 +77,7 @@ class Rollouts:
         with self._turn(issuer):
             rollout = self._running(issuer)
             self._keys(issuer, rollout.algorithm).active()
-            forced = guards.overridden(lambda: _check_whole(rollout), force, reason)
+            forced = guards.overridden([lambda: _check_whole(rollout)], force, reason)
             policy = replace(self._journal.policies.of(issuer), algorithm=rollout.algorithm)
             put, remove = policy_put(self._journal.catalog, issuer, policy), Remove(rollout.document(issuer))
             self._end(
@@ -163,10 +165,15 @@ class Rollouts:
             if record.state is KeyState.RETIRED:
                 self._journal.switch(record, on=False)
 
-    def _check_dwell(self, first: KeyRecord | None, keys: LineageKeys) -> None:
-        if first is not None:
-            timings = self._journal.policies.of(first.issuer).timings
-            guards.check_dwell(first, keys.all, timings, self._journal.clock.now())
+    def _checks(self, first: KeyRecord | None, keys: LineageKeys) -> Iterable[Callable[[], None]]:
+        """The guards of a key that is going to sign."""
+        if first is None:
+            return []
+        timings, now = self._journal.policies.of(first.issuer).timings, self._journal.clock.now()
+        return (
+            lambda: guards.check_dwell(first, keys.all, timings, now),
+            lambda: self._fleet.check_acknowledged(first),
+        )
 
     def _running(self, issuer: str) -> Rollout:
         self._journal.issuer(issuer)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sealwright.errors import Reason
 from sealwright.keys import guards
+from sealwright.keys.fleet_facts import UNHEARD, FleetFacts
 from sealwright.keys.issuer_keys import LineageKeys
 from sealwright.keys.policy import IssuerPolicy, Policies
 from sealwright.keys.record import KeyRecord, Lineage, Purpose
@@ -72,26 +73,28 @@ class PlannedMove:
         return self.move.kind is MoveKind.RETIRE
 
 
-def due_moves(records: Iterable[KeyRecord], policies: Policies, now: float) -> list[Move]:
+def due_moves(records: Iterable[KeyRecord], policies: Policies, now: float, fleet: FleetFacts = UNHEARD) -> list[Move]:
     """What should happen now and may, in the order to do it in.
 
     Delegated keys, which have a parent, are no concern of this module.
     """
-    due = (one for one in scheduled(records, policies) if one.at <= now and not one.blocked_by)
+    due = (one for one in scheduled(records, policies, fleet) if one.at <= now and not one.blocked_by)
     return [one.move for one in sorted(due, key=_order)]
 
 
-def scheduled(records: Iterable[KeyRecord], policies: Policies) -> list[PlannedMove]:
+def scheduled(records: Iterable[KeyRecord], policies: Policies, fleet: FleetFacts = UNHEARD) -> list[PlannedMove]:
     """The next move of each key as things are, whether it is due, ahead or blocked."""
-    return [one for family, policy in _families(records, policies) for one in _in_sight(family, policy)]
+    return [one for family, policy in _families(records, policies) for one in _in_sight(family, policy, fleet)]
 
 
-def plan(records: Iterable[KeyRecord], policies: Policies, now: float, until: float) -> list[PlannedMove]:
+def plan(
+    records: Iterable[KeyRecord], policies: Policies, now: float, until: float, fleet: FleetFacts = UNHEARD
+) -> list[PlannedMove]:
     """What is going to happen from ``now`` to ``until``, and what is blocked; 500 moves at most.
 
     Keys are expected to sign until they are rotated away.
     """
-    simulated = (_simulated(family, policy, now, until) for family, policy in _families(records, policies))
+    simulated = (_simulated(family, policy, fleet, now, until) for family, policy in _families(records, policies))
     moves = [one for family in simulated for one in family]
     return sorted(moves, key=lambda one: (one.at, _order(one)))[:MOST_PLANNED]
 
@@ -106,11 +109,15 @@ def _families(records: Iterable[KeyRecord], policies: Policies) -> Iterator[tupl
         yield family, policies.of(issuer)
 
 
-def _simulated(family: list[KeyRecord], policy: IssuerPolicy, now: float, until: float) -> list[PlannedMove]:
+def _simulated(
+    family: list[KeyRecord], policy: IssuerPolicy, fleet: FleetFacts, now: float, until: float
+) -> list[PlannedMove]:
     planned: list[PlannedMove] = []
     moment = now
     while True:
-        sight = [replace(one, at=max(one.at, moment)) for one in _in_sight(family, policy)]
+        sight = [
+            replace(one, at=max(one.at, now if one.blocked_by else moment)) for one in _in_sight(family, policy, fleet)
+        ]
         ahead = [one for one in sight if one.at <= until]
         open_ = [one for one in ahead if not one.blocked_by]
         if not open_ or len(planned) >= MOST_PLANNED:
@@ -121,16 +128,16 @@ def _simulated(family: list[KeyRecord], policy: IssuerPolicy, now: float, until:
         family = _after(family, earliest.move, moment)
 
 
-def _in_sight(family: list[KeyRecord], policy: IssuerPolicy) -> Iterator[PlannedMove]:
+def _in_sight(family: list[KeyRecord], policy: IssuerPolicy, fleet: FleetFacts) -> Iterator[PlannedMove]:
     opened = any(record.published_at is not None for record in family)
     for lineage in dict.fromkeys(record.lineage for record in family):
-        yield from _of_lineage(LineageKeys(family, lineage), policy)
+        yield from _of_lineage(LineageKeys(family, lineage), policy, fleet)
     for record in family:
         if opened or record.state is not KeyState.PENDING:  # the next start opens the others
-            yield from _of_key(record, policy)
+            yield from _of_key(record, policy, fleet)
 
 
-def _of_lineage(keys: LineageKeys, policy: IssuerPolicy) -> Iterator[PlannedMove]:
+def _of_lineage(keys: LineageKeys, policy: IssuerPolicy, fleet: FleetFacts) -> Iterator[PlannedMove]:
     active, standby = keys.find_active(), keys.find_standby()
     if active is None:
         return
@@ -145,18 +152,21 @@ def _of_lineage(keys: LineageKeys, policy: IssuerPolicy) -> Iterator[PlannedMove
         yield PlannedMove(move, due, blocked_by=(str(Reason.GUARD_NO_STANDBY), *full))
         return
     ready = guards.dwell_ends_at(standby, keys.all, policy.timings)
-    yield PlannedMove(move, max(due, ready), (str(Reason.GUARD_DWELL),) * (ready > due), full)
+    # Before the dwell is over, verifiers that do not hold the key are nothing to look at.
+    lacked = (str(Reason.GUARD_ACKNOWLEDGEMENT),) * (standby.key_id in fleet.unacknowledged and ready <= fleet.at)
+    yield PlannedMove(move, max(due, ready), (str(Reason.GUARD_DWELL),) * (ready > due), (*full, *lacked))
 
 
-def _of_key(record: KeyRecord, policy: IssuerPolicy) -> Iterator[PlannedMove]:
+def _of_key(record: KeyRecord, policy: IssuerPolicy, fleet: FleetFacts) -> Iterator[PlannedMove]:
     timings, held = policy.timings, (str(Reason.GUARD_HOLD),) * (record.hold is not None)
     match record.state:
         case KeyState.PENDING:
             held = () if record.on_its_way_in else held
             yield PlannedMove(_move(MoveKind.WITHDRAW, record), record.created_at + timings.pending_s, blocked_by=held)
         case KeyState.VERIFY_ONLY:
-            at = guards.verify_window_ends_at(record, timings)
-            yield PlannedMove(_move(MoveKind.RETIRE, record), at, blocked_by=held)
+            at, used_until = guards.verify_window_ends_at(record, timings), fleet.used_until(record, timings)
+            waits = (str(Reason.GUARD_STILL_ACCEPTED),) * (used_until > at)
+            yield PlannedMove(_move(MoveKind.RETIRE, record), max(at, used_until), waits, held)
         case KeyState.RETIRED if record.key_id is not None:
             at, approvals = guards.restorable_until(record, timings), policy.approvals.get("destroy", 0)
             blocked = (*held, f"approvals ({approvals})") if approvals else held

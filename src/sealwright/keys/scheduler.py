@@ -122,7 +122,8 @@ class Scheduler:
         return succeeded
 
     def _due(self, issuer: str | None, reading: Reading) -> list[Move]:
-        due = due_moves(self._catalog.records(issuer), self._policies, reading.now)
+        records = self._catalog.records(issuer)
+        due = due_moves(records, self._policies, reading.now, self._lifecycle.fleet.facts(records))
         return [move for move in due if move.kind is not MoveKind.DESTROY or self._steady(move, reading)]
 
     def _steady(self, move: Move, reading: Reading) -> bool:

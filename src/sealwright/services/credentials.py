@@ -20,10 +20,10 @@ KEYS_READ, KEYS_WRITE = "keys:read", "keys:write"
 TOKENS_ISSUE, PAYLOADS_SIGN = "tokens:issue", "payloads:sign"
 METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE = "metrics:read", "audit:read", "audit:archive"
 APPROVALS_GRANT, CREDENTIALS_ISSUE = "approvals:grant", "credentials:issue"
-SECRETS_REVEAL = "secrets:reveal"
+SECRETS_REVEAL, VERIFIERS_POLL = "secrets:reveal", "verifiers:poll"
 OPERATOR_SCOPES = (
     *(KEYS_READ, KEYS_WRITE, TOKENS_ISSUE, PAYLOADS_SIGN, METRICS_READ, AUDIT_READ, AUDIT_ARCHIVE),
-    *(APPROVALS_GRANT, CREDENTIALS_ISSUE, SECRETS_REVEAL),
+    *(APPROVALS_GRANT, CREDENTIALS_ISSUE, SECRETS_REVEAL, VERIFIERS_POLL),
 )
 
 

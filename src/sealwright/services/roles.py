@@ -17,6 +17,7 @@ from sealwright.services.credentials import (
     PAYLOADS_SIGN,
     SECRETS_REVEAL,
     TOKENS_ISSUE,
+    VERIFIERS_POLL,
 )
 
 ROLES: Mapping[str, Sequence[str]] = {
@@ -26,6 +27,7 @@ ROLES: Mapping[str, Sequence[str]] = {
     "auditor": (KEYS_READ, AUDIT_READ, METRICS_READ),
     "archivist": (AUDIT_READ, AUDIT_ARCHIVE),
     "custodian": (KEYS_READ, SECRETS_REVEAL),
+    "verifier": (VERIFIERS_POLL,),
 }
 _OF_ALL_ISSUERS = frozenset({METRICS_READ})  # there is no part of a scrape for one issuer
 

@@ -21,8 +21,9 @@ from sealwright.services.credentials import METRICS_READ, CredentialError, Crede
 from sealwright.services.denials import Denials
 from sealwright.services.jwks_service import app as jwks_pages
 from sealwright.services.key_service import app as key_api
-from sealwright.services.key_service import signing_openapi, signing_routes
+from sealwright.services.key_service import poll_routes, signing_openapi, signing_routes
 from sealwright.services.key_service.operations import KeyOperations
+from sealwright.services.key_service.poll_front import PollFront
 from sealwright.services.key_service.signing_front import SigningFront
 from sealwright.services.verifier_service import app as decisions
 from sealwright.trust.verifier import Verifier
@@ -42,6 +43,7 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
         *jwks_pages.WellKnown(process.publications, process.statements, process.settings.at_url()).routes(),
         *decisions.DecisionEndpoint(_named_audience(process)).routes(),
         *signing_routes.SigningRoutes(SigningFront(process), credentials).routes(),
+        *poll_routes.PollRoutes(PollFront(process), credentials).routes(),
         *_OperatorPages(process, credentials, key_app.openapi).routes(),
         Mount("/", key_app),
     ]
@@ -86,6 +88,7 @@ class _OperatorPages:
         await self._check_near(request)
         described = self._openapi()
         paths = {**jwks_pages.openapi_paths(), **decisions.openapi_paths(), **signing_openapi.openapi_paths()}
+        paths |= poll_routes.openapi_paths()
         security = {"bearer": {"type": "http", "scheme": "bearer"}}
         components = {**described.get("components", {}), "securitySchemes": security}
         page = {**described, "paths": {**paths, **described["paths"]}, "components": components}

@@ -53,6 +53,7 @@ class Instruments:
         self._add_statements()
         self._add_replay()
         self._add_scheduler()
+        self._add_fleet()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
 
@@ -89,6 +90,17 @@ class Instruments:
         )
         self.orphans = self._gauge(
             "key_orphans", "Keys of a backend without a record, and records without their key.", "backend", "kind"
+        )
+
+    def _add_fleet(self) -> None:
+        self.verifiers = self._gauge("fleet_verifiers", "Processes of verifiers that report.", "issuer", "status")
+        self.rotation_lags = self._gauge(
+            "fleet_rotation_lag_seconds", "From the newest key's publication until the last verifier held it.", "issuer"
+        )
+        self.enforcements = self._gauge(
+            "fleet_revocation_enforcement_seconds",
+            "From a revocation until the last verifier refused the key.",
+            "issuer",
         )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:

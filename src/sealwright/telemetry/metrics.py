@@ -15,6 +15,7 @@ from sealwright.events import (
     BreakGlassUsed,
     Event,
     EventsPolled,
+    FleetCounted,
     KeyMoved,
     KeySourceRefreshed,
     OrphansCounted,
@@ -99,6 +100,7 @@ class Metrics:
             SchedulerTicked: self._ticked,
             ScheduledStepFailed: self._step_failed,
             OrphansCounted: self._orphans_counted,
+            FleetCounted: self._fleet_counted,
             BackendChecked: self._backend_checked,
         }
 
@@ -212,3 +214,12 @@ class Metrics:
 
     def _backend_checked(self, event: BackendChecked) -> None:
         self._instruments.backends_up[self._backends[event.backend],].set(event.reason is None)
+
+    def _fleet_counted(self, event: FleetCounted) -> None:
+        issuer = self._issuers[event.issuer]
+        for status, count in (("live", event.live), ("behind", event.behind), ("lost", event.lost)):
+            self._instruments.verifiers[issuer, status].set(count)
+        if event.rotation_lag_s is not None:
+            self._instruments.rotation_lags[(issuer,)].set(event.rotation_lag_s)
+        if event.enforcement_s is not None:
+            self._instruments.enforcements[(issuer,)].set(event.enforcement_s)

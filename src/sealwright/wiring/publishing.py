@@ -25,13 +25,22 @@ from sealwright.wiring.data_folder import DataFolder
 
 @dataclass(frozen=True, slots=True)
 class IssuerKeys:
-    """What one issuer shows the world, all of one instant."""
+    """What one issuer shows the world, all of one instant. ``sequence`` is the version of the catalog, and
+    ``changed_at`` the monotonic time, at which this process saw its keys or revocations change last.
+    """
 
     jwks: JWKSet
     revoked: frozenset[str]
     body: bytes
     etag: str
     ahead: Schedule
+    sequence: int
+    changed_at: float
+
+    @property
+    def content(self) -> tuple[bytes, frozenset[str]]:
+        """What verifiers obey."""
+        return self.body, self.revoked
 
 
 class Publications:
@@ -76,8 +85,17 @@ class Publications:
             for record in records:
                 of.setdefault(record.issuer, []).append(record)
             names = dict.fromkeys(record.issuer for record in records if record.published and record.purpose in IN_JWKS)
-            self._snapshot = (version, records, {name: _issuer_keys(of[name], name, self._policies) for name in names})
+            seen = version, self._clock.monotonic()
+            shown = {name: self._followed(name, _issuer_keys(of[name], name, self._policies, *seen)) for name in names}
+            self._snapshot = (version, records, shown)
         return self._snapshot
+
+    def _followed(self, name: str, now: IssuerKeys) -> IssuerKeys:
+        """An issuer that shows what it showed before has not changed, whatever else the catalog has."""
+        before = self._snapshot[2].get(name)
+        if before is None or before.content != now.content:
+            return now
+        return replace(now, sequence=before.sequence, changed_at=before.changed_at)
 
 
 def build_catalog(settings: ServiceSettings, folder: DataFolder) -> SqlCatalog:
@@ -105,11 +123,13 @@ def build_policies(settings: ServiceSettings, catalog: KeyCatalog) -> CatalogPol
     return CatalogPolicies(catalog, FixedPolicies(usual, named))
 
 
-def _issuer_keys(records: list[KeyRecord], name: str, policies: Policies) -> IssuerKeys:
+def _issuer_keys(
+    records: list[KeyRecord], name: str, policies: Policies, sequence: int, changed_at: float
+) -> IssuerKeys:
     jwks = published_keys(records, name)
     body = strict_json.encode_object(jwks.to_dict())
     ahead = schedule(scheduled(records, policies), name)
-    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag(body), ahead)
+    return IssuerKeys(jwks, revoked_key_ids(records, name), body, etag(body), ahead, sequence, changed_at)
 
 
 def etag(body: bytes) -> str:

@@ -13,14 +13,18 @@ from sealwright.wiring.signing import SigningSide
 
 EVERY_S = 5.0
 FLUSH_EVERY_TICKS = CHECK_EVERY_TICKS = 12
+COUNT_EVERY_TICKS = 3
 CLOSING_S = 10.0
 
 
 class ReplicaUpkeep:
     """Moves this replica's delegated keys on, tries its backends, and writes how often it handed tokens out again."""
 
-    def __init__(self, signing: SigningSide, *, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, signing: SigningSide, *, count_fleet: Callable[[], None] = lambda: None, every_s: float = EVERY_S
+    ) -> None:
         self._signing = signing
+        self._count_fleet = count_fleet
         self._every_s = every_s
         self._ticks = 0
         self._stopping = threading.Event()
@@ -36,6 +40,8 @@ class ReplicaUpkeep:
         self._ticks += 1
         if self._ticks % CHECK_EVERY_TICKS == 1:
             self._try("backend_health", self._check_backends)
+        if self._ticks % COUNT_EVERY_TICKS == 1:
+            self._try("fleet", self._count_fleet)
         if self._ticks % FLUSH_EVERY_TICKS == 0:
             self._try("reuse_counts", lambda: self._signing.presigned.flush(self._signing.catalog))
 

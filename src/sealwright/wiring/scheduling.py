@@ -5,12 +5,14 @@ from __future__ import annotations
 from sealwright.errors import Reason, RefusedError
 from sealwright.events import OrphansCounted, tell
 from sealwright.keys import audit_statements
+from sealwright.keys.enforcements import Enforcements
 from sealwright.keys.orphans import find_orphans
 from sealwright.keys.scheduler import ACTOR, REASON, Chore, Scheduler
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.signing import SigningSide
 
 ORPHANS_EVERY_S = 86_400.0
+FORGET_EVERY_S = 3600.0
 
 
 def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Scheduler:
@@ -27,7 +29,20 @@ def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Schedule
     scheduler.chores.append(Chore("orphans", lambda: count_orphans(signing), round(ORPHANS_EVERY_S / every_s)))
     checkpoint_ticks = max(1, round(settings.audit_checkpoint_every_s / every_s))
     scheduler.chores.append(Chore("audit_checkpoint", lambda: write_checkpoint(signing), checkpoint_ticks))
+    scheduler.chores.append(Chore("revocations_enforced", lambda: note_enforced(signing)))
+    scheduler.chores.append(Chore("fleet", lambda: forget_lost(signing), round(FORGET_EVERY_S / every_s)))
     return scheduler
+
+
+def forget_lost(signing: SigningSide) -> None:
+    """Verifiers that nobody has heard of for a day."""
+    signing.lifecycle.fleet.forget()
+
+
+def note_enforced(signing: SigningSide) -> None:
+    """Revocations that every live verifier obeys by now."""
+    found = Enforcements(signing.catalog, signing.lifecycle.fleet, signing.clock)
+    found.write(signing.catalog.records(), actor=ACTOR, reason=REASON)
 
 
 def write_checkpoint(signing: SigningSide) -> None:

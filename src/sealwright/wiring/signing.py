@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import SealwrightError
@@ -12,8 +13,10 @@ from sealwright.events import Observer
 from sealwright.keys.backend import KeyBackend, SecretBackend, backend_named
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.delegation import DelegatedKeys
+from sealwright.keys.fleet_store import FleetStore
 from sealwright.keys.journal import Journal
 from sealwright.keys.lifecycle import KeyLifecycle
+from sealwright.keys.live_fleet import LiveFleet
 from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.partner_secrets import PartnerSecrets
@@ -92,14 +95,19 @@ def build_signing(
     observer: Observer,
     *,
     clock: Clock = SYSTEM_CLOCK,
+    fleet: FleetStore | None = None,
 ) -> SigningSide:
     observed: dict[str, KeyBackend] = {
         name: ObservedBackend(backend, observer, clock) for name, backend in backends.items()
     }
     secrets = {name: backend for name, backend in backends.items() if isinstance(backend, SecretBackend)}
-    lifecycle = KeyLifecycle(
-        catalog, observed, policies=policies, clock=clock, observer=observer, issuer_url=settings.issuer_url
-    )
+    told: dict[str, Any] = {
+        "policies": policies,
+        "clock": clock,
+        "observer": observer,
+        "issuer_url": settings.issuer_url,
+    }
+    lifecycle = KeyLifecycle(catalog, observed, **told, fleet=_live_fleet(settings, fleet, clock))
     partners = PartnerSecrets(catalog, secrets, clock)
     journal = Journal(catalog, observed, policies, clock, observer)
 
@@ -119,3 +127,8 @@ def build_signing(
         DelegatedKeys(journal, observed, signer_of, settings.issuer_url),
     )
     return side
+
+
+def _live_fleet(settings: ServiceSettings, store: FleetStore | None, clock: Clock) -> LiveFleet:
+    rules = settings.fleet
+    return LiveFleet(store, clock, share=rules.acknowledged_share, lost_after_s=rules.lost_after_s)

@@ -50,6 +50,7 @@ class SingleProcess:
         self.observing = observing
         self.encryption = encryption
         self.clock = signing.clock
+        self.stopping = False  # nobody is kept waiting any more
         self.statements = SignedStatements(
             signing.catalog,
             lambda: signing.signer(INTERNAL_ISSUER, "trust-root"),

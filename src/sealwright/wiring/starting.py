@@ -54,7 +54,9 @@ def open_single_process(
         encryption.finish()
         backends[secrets.name] = secrets
         policies = build_policies(settings, catalog)
-        signing = build_signing(settings, catalog, backends, policies, observing.observer, clock=clock)
+        signing = build_signing(
+            settings, catalog, backends, policies, observing.observer, clock=clock, fleet=catalog.fleet
+        )
         observing.metrics.watch_queues(signing.queues.values())
         publications = Publications(catalog, policies, clock)
         signing.lifecycle.recover(actor="sealwright")

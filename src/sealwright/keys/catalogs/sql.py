@@ -17,6 +17,7 @@ from sealwright.keys.catalogs.database import Database, conflict, unavailable
 from sealwright.keys.catalogs.sql_audit import OwnChain
 from sealwright.keys.catalogs.sql_changes import apply, replaced_handles
 from sealwright.keys.catalogs.sql_dump import Later, Line
+from sealwright.keys.catalogs.sql_fleet import SqlFleet
 from sealwright.keys.catalogs.sql_schema import migrate
 from sealwright.keys.catalogs.sql_tables import (
     AUDIT,
@@ -69,6 +70,11 @@ class SqlCatalog:
     @property
     def writer(self) -> str:
         return self._chain.writer
+
+    @property
+    def fleet(self) -> SqlFleet:
+        """What verifiers report, in the same database."""
+        return SqlFleet(self._transaction)
 
     def records(self, issuer: str | None = None) -> list[KeyRecord]:
         signed = select(SIGNATURES.c.handle, func.max(SIGNATURES.c.last_signed_at).label("last_signed_at"))

@@ -87,6 +87,17 @@ CATALOG = Table(
     "catalog", METADATA, Column("version", BigInteger, nullable=False), Column("beats", BigInteger, nullable=False)
 )
 
+# What each process of a verifier last said. Not part of a backup: after a restore they say it again.
+VERIFIERS = Table(
+    "verifiers",
+    METADATA,
+    Column("name", String(500), primary_key=True),
+    Column("instance", String(500), primary_key=True),
+    Column("last_seen_at", Float(53), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("verifiers_seen", "last_seen_at"),
+)
+
 
 def row_of_record(record: KeyRecord) -> dict[str, Any]:
     """Without ``last_signed_at``, which has a table of its own."""

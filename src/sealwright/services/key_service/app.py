@@ -16,6 +16,7 @@ from sealwright.services import http
 from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service import access_routes
 from sealwright.services.key_service.audit_routes import audit_routes
+from sealwright.services.key_service.fleet_routes import fleet_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.planning import LONGEST_PLAN_S
 from sealwright.services.key_service.policy_routes import policy_routes
@@ -84,6 +85,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
         strict_content_type=False,  # a bearer credential is no ambient authority: no form can send it
         exception_handlers={RequestValidationError: on_invalid_request},
     )
+    app.include_router(fleet_routes(operations, credentials))
     app.include_router(_key_routes(operations, credentials))
     app.include_router(_issuer_routes(operations, credentials))
     app.include_router(policy_routes(operations, credentials))

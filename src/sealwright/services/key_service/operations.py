@@ -10,6 +10,7 @@ from sealwright.keys.importing import As
 from sealwright.keys.states import KeyState
 from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.audit_operations import AuditOperations
+from sealwright.services.key_service.fleet_operations import FleetOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import health_of, orphans_of, plan_of
@@ -44,6 +45,11 @@ class KeyOperations(IssuerOperations):
     def access(self) -> AccessOperations:
         """Credentials and approvals."""
         return AccessOperations(self._process, self._actor, self._signing.issue)
+
+    @property
+    def fleet(self) -> FleetOperations:
+        """The verifiers that report."""
+        return FleetOperations(self._process, self._actor)
 
     def keys(self, issuer: str | None = None, *, only: Collection[str] | None = None) -> dict[str, Any]:
         """``only`` leaves out the keys of other issuers."""

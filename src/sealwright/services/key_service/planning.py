@@ -20,8 +20,8 @@ def plan_of(signing: SigningSide, issuer: str | None, for_s: float) -> dict[str,
     records, now = signing.lifecycle.records(issuer), signing.clock.now()
     if issuer is not None and not records:
         raise RefusedError(Reason.MOVE_UNKNOWN_ISSUER, "there is no such issuer; keys create makes one")
-    until = now + min(for_s, LONGEST_PLAN_S)
-    moves = [_planned(one, now) for one in plan(records, signing.policies, now, until)]
+    until, facts = now + min(for_s, LONGEST_PLAN_S), signing.lifecycle.fleet.facts(records)
+    moves = [_planned(one, now) for one in plan(records, signing.policies, now, until, facts)]
     return {"now": written(now), "until": written(until), "moves": moves}
 
 
