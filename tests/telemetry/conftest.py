@@ -26,6 +26,9 @@ from sealwright.events import (
     SigningWaited,
     TokenDecided,
     TokenSigned,
+    TokenStatusAsked,
+    TokenStatusChanged,
+    TokenStatusChecked,
 )
 from sealwright.keys.signing_queue import SigningQueue
 from sealwright.telemetry.fan_out import FanOut
@@ -147,13 +150,21 @@ class Happened:
     def orphans(**changed: Any) -> OrphansCounted:
         return OrphansCounted(**({"backend": "local", "unknown": 2, "missing": 1} | changed))
 
+    @staticmethod
+    def statuses() -> list[Event]:
+        return [
+            TokenStatusChanged("default", "revoked"),
+            TokenStatusAsked("status_list", "default", 0.01, Reason.REVOCATION_UNAVAILABLE),
+            TokenStatusChecked("introspection", "default", "let_through", cached=False, age_s=0.5),
+        ]
+
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
         broken = BreakGlassUsed("default", "operator", "key on a public page")
         certificate = CertificateLoaded("00" * 32)
         happened = [self.decided(), self.signed(), self.refreshed(), failed, self.moved(), self.called()]
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
-        return [*happened, broken, certificate, self.claimed(), *scheduler]
+        return [*happened, broken, certificate, self.claimed(), *scheduler, *self.statuses()]
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ class Instruments:
         self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
         self._add_replay()
         self._add_scheduler()
+        self._add_token_statuses()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
 
@@ -71,6 +72,20 @@ class Instruments:
         )
         self.orphans = self._gauge(
             "key_orphans", "Keys of a backend without a record, and records without their key.", "backend", "kind"
+        )
+
+    def _add_token_statuses(self) -> None:
+        self.token_changes = self._counter(
+            "token_status_changes", "Tokens of ours that were revoked, suspended or restored.", "issuer", "status"
+        )
+        self.token_checks = self._counter(
+            "token_status_checks", "Tokens whose status was looked up.", "check", "issuer", "outcome", "cached"
+        )
+        self.token_ages = self._gauge(
+            "token_status_age_seconds", "Age of the answer that decided last.", "check", "issuer"
+        )
+        self.token_asks = self._histogram(
+            "token_status_ask_duration_seconds", "Time to fetch a list, or to introspect.", "check", "issuer", "reason"
         )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:

@@ -11,6 +11,7 @@ from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.signing import SigningSide
 
 ORPHANS_EVERY_S = 86_400.0
+FORGET_EVERY_S = 60.0
 
 
 def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Scheduler:
@@ -27,7 +28,14 @@ def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Schedule
     scheduler.chores.append(Chore("orphans", lambda: count_orphans(signing), round(ORPHANS_EVERY_S / every_s)))
     checkpoint_ticks = max(1, round(settings.audit_checkpoint_every_s / every_s))
     scheduler.chores.append(Chore("audit_checkpoint", lambda: write_checkpoint(signing), checkpoint_ticks))
+    forget_ticks = max(1, round(FORGET_EVERY_S / every_s))
+    scheduler.chores.append(Chore("expired_tokens", lambda: forget_tokens(signing), forget_ticks))
     return scheduler
+
+
+def forget_tokens(signing: SigningSide) -> None:
+    """Tokens that have expired need not be remembered as revoked."""
+    signing.catalog.forget_tokens(signing.clock.now())
 
 
 def write_checkpoint(signing: SigningSide) -> None:

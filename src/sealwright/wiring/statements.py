@@ -1,4 +1,4 @@
-"""Statements of the signing side, signed by the trust root and kept until they change or grow old."""
+"""Statements of the signing side, signed and kept until they change or grow old."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from sealwright.jose import strict_json
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.keys.history import archived_keys, revoked_keys
 from sealwright.keys.managed_signer import ManagedSigner
-from sealwright.statements import historical_keys
+from sealwright.keys.token_status import LIST_LIFETIME_S
+from sealwright.keys.token_statuses import TokenStatuses
+from sealwright.statements import historical_keys, status_list
 from sealwright.statements.revoked_keys import LIFETIME_S, TYP, feed_claims
 
 ACTOR = "sealwright"
+LIST_TTL_S = 60.0  # how long others may go by a status list without asking again
 
 
 @dataclass(slots=True)
 class SignedStatements:
-    """The feed of revoked keys and the archive of each issuer, as compact JWS.
+    """The feed of revoked keys, the archive and the status lists of each issuer, as compact JWS.
+
+    The trust root signs them, except for status lists: whoever reads those knows the keys of the issuer alone.
 
     A statement is signed anew when the catalog has changed, and the feed when half of its life is over. Both raise
     what ``ManagedSigner.sign`` raises: nobody is served an old feed because the trust root cannot sign.
@@ -26,16 +31,19 @@ class SignedStatements:
 
     catalog: KeyCatalog
     trust_root: Callable[[], ManagedSigner]
+    signer: Callable[[str], ManagedSigner]
+    tokens: TokenStatuses
     issuer_url: Callable[[str], str]
     clock: Clock
-    _kept: dict[tuple[str, str], tuple[int, float, str]] = field(default_factory=dict)
+    _kept: dict[tuple[str, str, int], tuple[int, float, str]] = field(default_factory=dict)
 
     def revoked_keys(self, issuer: str) -> str:
         """The feed of one issuer."""
 
         def claims(version: int, now: float) -> dict[str, object]:
             revoked = revoked_keys(self.catalog.records(issuer), issuer)
-            return feed_claims(self.issuer_url(issuer), revoked, sequence=version, now=now)
+            tokens = self.tokens.in_feed(issuer)
+            return feed_claims(self.issuer_url(issuer), revoked, sequence=version, now=now, tokens=tokens)
 
         return self._current(TYP, issuer, claims, LIFETIME_S / 2)
 
@@ -48,14 +56,36 @@ class SignedStatements:
 
         return self._current(historical_keys.TYP, issuer, claims, None)
 
+    def status_list(self, issuer: str, list_id: int) -> str:
+        """One status list of one issuer, for the numbers below LISTS; ``issuer`` is open."""
+
+        def claims(_: int, now: float) -> dict[str, object]:
+            uri, listed = self.status_list_url(issuer, list_id), self.tokens.listed(issuer, list_id)
+            return status_list.statement_claims(uri, listed, now=now, lifetime_s=LIST_LIFETIME_S, ttl_s=LIST_TTL_S)
+
+        return self._current(
+            status_list.TYP, issuer, claims, LIST_LIFETIME_S / 2, number=list_id, signer=self.signer(issuer)
+        )
+
+    def status_list_url(self, issuer: str, list_id: int) -> str:
+        """Where the list is, and what it calls itself."""
+        return f"{self.issuer_url(issuer)}/status-lists/{list_id}"
+
     def _current(
-        self, typ: str, issuer: str, claims: Callable[[int, float], dict[str, object]], longest_s: float | None
+        self,
+        typ: str,
+        issuer: str,
+        claims: Callable[[int, float], dict[str, object]],
+        longest_s: float | None,
+        *,
+        number: int = 0,
+        signer: ManagedSigner | None = None,
     ) -> str:
         version, now = self.catalog.version(), self.clock.monotonic()
-        kept = self._kept.get((typ, issuer))
+        kept = self._kept.get((typ, issuer, number))
         if kept is not None and kept[0] == version and (longest_s is None or now - kept[1] < longest_s):
             return kept[2]
         payload = strict_json.encode_object(claims(version, self.clock.now()))
-        signed = self.trust_root().sign(payload, typ=typ, actor=ACTOR)
-        self._kept[typ, issuer] = (version, now, signed.token)
+        signed = (signer or self.trust_root()).sign(payload, typ=typ, actor=ACTOR)
+        self._kept[typ, issuer, number] = (version, now, signed.token)
         return signed.token
