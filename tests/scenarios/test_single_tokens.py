@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import zlib
@@ -13,11 +14,15 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
-from running_service import HTTP, SHORT_TIMINGS, Answer, RunningService
+import urllib3
+from running_service import HTTP, SHORT_TIMINGS, Answer, RunningService, eventually
 
 import sealwright as sw
 from sealwright.jose import strict_json
 from sealwright.statements.revoked_keys import token_digest
+from sealwright.trust.introspection import IntrospectionCheck
+from sealwright.trust.status_list import StatusListCheck
+from sealwright.trust.token_check import TokenCheck
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -157,7 +162,7 @@ def test_the_command_line_revokes_and_lists(service: RunningService, tmp_path: P
     assert service.cli("tokens", "revoke", "--reason", "x").returncode == 1
     third = service.cli("sign", "--claims", '{"sub":"a"}', "--audience", "orders", "--status").stdout.strip()
     (tmp_path / "third").write_text(third)
-    for verb, reason in (("suspend", "token.suspended"), ("restore", None), ("revoke", "token.revoked")):
+    for verb, reason in (("suspend", "token.suspended"), ("restore", None)):
         done = service.cli("tokens", verb, "--token", str(tmp_path / "third"), "--reason", "looking into it")
         assert done.returncode == 0, done.stderr
         assert service.decide(third)["reason"] == reason
@@ -352,6 +357,90 @@ def test_no_answer_is_accepted_after_its_token_was_revoked(service: RunningServi
         assert results == [200, 200]
         assert after == "token.revoked"
         assert set(outcomes) <= {"accepted", "rejected"}
+
+
+def verifier_of(service: RunningService, *checks: TokenCheck) -> sw.Verifier:
+    """A verifier elsewhere: it knows the published keys, and what its checks ask for."""
+    issuer = f"{service.url}/issuers/default"
+    source = sw.RemoteJWKSet(f"{issuer}/.well-known/jwks.json")
+    policy = sw.VerificationPolicy(issuer=issuer, audience="orders", typ="at+jwt")
+    return sw.Verifier(issuers=[sw.TrustedIssuer(policy, source, checks=checks)])
+
+
+def test_a_verifier_elsewhere_reads_the_status_list(start_service: Callable[..., RunningService]) -> None:
+    service = start_service()
+    issuer = f"{service.url}/issuers/default"
+    with sw.RemoteJWKSet(f"{issuer}/.well-known/jwks.json") as keys:
+        token, suspended, revoked = with_status(service), with_status(service), with_status(service)
+        for verb, one in (("suspend", suspended), ("revoke", revoked)):
+            assert mark(service, verb, token=one).status == 200
+
+        def reasons() -> list[str | None]:
+            check = StatusListCheck(keys, prefixes=[f"{issuer}/status-lists"], required=True)
+            with verifier_of(service, check) as verifier:
+                return [verifier.decide(one).reason for one in (token, suspended, revoked, service.token())]
+
+        assert reasons() == [None, "token.suspended", "token.revoked", "claims.missing"]
+        mark(service, "restore", token=suspended)
+        assert reasons()[1] is None
+        service.request("POST", "/v1/issuers/default/rotate", {"reason": "routine", "force": True})
+        rotated = with_status(service)
+        mark(service, "suspend", token=rotated)
+        keys.refresh()
+        check = StatusListCheck(keys, prefixes=[f"{issuer}/status-lists"])
+        with verifier_of(service, check) as verifier:  # the list is signed by the key that signs tokens now
+            assert verifier.decide(rotated).reason == "token.suspended"
+
+
+def test_a_verifier_elsewhere_introspects(service: RunningService, credential: Callable[..., str]) -> None:
+    held = credential("resource")
+    token, other = service.token(), service.token()
+    endpoint = f"{service.url}/issuers/default/introspect"
+    with verifier_of(service, IntrospectionCheck(endpoint, lambda: held, positive_s=0)) as verifier:
+        assert verifier.decide(token).accepted
+        mark(service, "revoke", token=token)
+        assert verifier.decide(token).reason == "token.inactive"
+        assert verifier.decide(other).accepted
+    with verifier_of(service, IntrospectionCheck(endpoint, lambda: "bad")) as verifier:
+        assert verifier.decide(other).reason == "revocation.unavailable"
+
+
+def test_what_was_answered_is_kept_whenever_the_service_is_killed(start_service: Callable[..., RunningService]) -> None:
+    service = start_service()
+    answered: list[str] = []
+
+    def revoke(worker: int) -> None:
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            for number in range(10_000):
+                jti = f"{worker}-{number}"
+                if mark(service, "revoke", jti=jti).status == 200:
+                    answered.append(token_digest(jti))
+
+    workers = [threading.Thread(target=revoke, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    eventually(lambda: len(answered) > 40, "tokens are revoked")
+    service.process.kill()
+    for worker in workers:
+        worker.join()
+    service.kill()
+    service = start_service(port=service.port)
+    listed = {one["token"] for one in service.request("GET", "/v1/issuers/default/tokens/revoked").json()["tokens"]}
+    assert set(answered) <= listed
+    assert listed == set(feed(service)["tokens"])
+    audited = [one["facts"]["token"] for one in every_entry(service, "token.revoked")]
+    assert sorted(audited) == sorted(listed)
+
+
+def every_entry(service: RunningService, action: str) -> list[dict[str, Any]]:
+    """All pages of the audit."""
+    found: list[dict[str, Any]] = []
+    while True:
+        after = found[-1]["sequence"] if found else 0
+        page = service.request("GET", f"/v1/audit?action={action}&after={after}").json()["entries"]
+        if not page:
+            return found
+        found += page
 
 
 @pytest.fixture(autouse=True)
