@@ -184,3 +184,27 @@ def test_a_mark_needs_the_status_before_it(catalog: Any) -> None:
             catalog.commit([Mark(token, wrong)], entry)
     assert catalog.token("default", "d") == token
     assert len(list(catalog.audit())) == 1
+
+
+def test_what_changed_since_a_version_is_read_alone(tokens: TokenStatuses, catalog: Any, clock: ManualClock) -> None:
+    tokens.place("default", [("placed", clock.now() + SOON_S)])
+    change(tokens, "revoke", "a", clock)
+    before = catalog.version()
+    assert catalog.marked_tokens(before) == []
+    change(tokens, "suspend", "placed", clock)
+    change(tokens, "revoke", "b", clock, "other")
+    assert {one.digest for one in catalog.marked_tokens(before)} == {token_digest("placed"), token_digest("b")}
+    before = catalog.version()
+    change(tokens, "restore", "placed", clock)
+    assert [(one.digest, one.status) for one in catalog.marked_tokens(before)] == [(token_digest("placed"), VALID)]
+    assert {one.digest for one in catalog.marked_tokens()} == {token_digest("a"), token_digest("b")}
+    fresh = TokenStatuses(catalog, clock)
+    assert {one.digest for one in tokens.marked("default")} == {one.digest for one in fresh.marked("default")}
+
+
+def test_of_two_processes_each_sees_what_the_other_marked(catalog: Any, clock: ManualClock) -> None:
+    one, other = TokenStatuses(catalog, clock), TokenStatuses(catalog, clock)
+    for number in range(6):
+        here, there = (one, other) if number % 2 else (other, one)
+        change(here, "revoke", f"t{number}", clock)
+        assert [there.status("default", f"t{seen}") for seen in range(number + 1)] == [INVALID] * (number + 1)

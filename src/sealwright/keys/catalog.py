@@ -93,8 +93,8 @@ class KeyCatalog(Protocol):
         """The one of this kind and name."""
         ...
 
-    def marked_tokens(self) -> list[TokenStatus]:
-        """Every token that is revoked or suspended, soonest expiry first."""
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
+        """Every token that is revoked or suspended; or those whose status changed after a version, to whatever."""
         ...
 
     def token(self, issuer: str, digest: str) -> TokenStatus | None:

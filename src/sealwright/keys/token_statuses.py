@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 from sealwright.clock import Clock
@@ -23,6 +23,7 @@ MOST_IN_FEED = 10_000  # revoked tokens of one issuer that are still alive
 MOST_IN_LISTS = 50_000  # marked tokens of one issuer that have a place in a list
 _ROUNDS, _ATTEMPTS = 8, 5
 
+_Marked = dict[str, TokenStatus]  # those of one issuer, by their digest
 Verb = Literal["revoke", "suspend", "restore"]
 _AFTER: Mapping[Verb, int] = {"revoke": INVALID, "suspend": SUSPENDED, "restore": VALID}
 _ACTIONS: Mapping[Verb, str] = {
@@ -32,18 +33,8 @@ _ACTIONS: Mapping[Verb, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Marked:
-    """The marked tokens of one issuer."""
-
-    of: dict[str, TokenStatus] = field(default_factory=dict)
-
-    def alive(self, now: float) -> list[TokenStatus]:
-        return [token for token in self.of.values() if not token.is_over(now)]
-
-
 class TokenStatuses:
-    """What the catalog says about single tokens; read again when its version has changed."""
+    """What the catalog says about single tokens; what changed is read when its version has changed."""
 
     def __init__(self, catalog: KeyCatalog, clock: Clock, observer: Observer | None = None) -> None:
         self._catalog, self._clock, self._observer = catalog, clock, observer
@@ -51,12 +42,13 @@ class TokenStatuses:
 
     def status(self, issuer: str, token_id: str) -> int:
         """By the "jti" of a token."""
-        found = self._marked(issuer).of.get(token_digest(token_id))
+        found = self._marked(issuer).get(token_digest(token_id))
         return VALID if found is None else found.status
 
     def marked(self, issuer: str) -> list[TokenStatus]:
-        """Tokens that are revoked or suspended and still alive, the soonest expiry first."""
-        return self._marked(issuer).alive(self._clock.now())
+        """Tokens that are revoked or suspended and still alive."""
+        now = self._clock.now()
+        return [token for token in self._marked(issuer).values() if not token.is_over(now)]
 
     def in_feed(self, issuer: str) -> list[str]:
         """Digests of revoked tokens. Those that a status list names as well only as far as there is room."""
@@ -65,7 +57,7 @@ class TokenStatuses:
 
     def listed(self, issuer: str, list_id: int) -> StatusList:
         """What list number ``list_id`` says, the issuer's expired tokens included until they are forgotten."""
-        found = self._marked(issuer).of.values()
+        found = self._marked(issuer).values()
         places = {one.place: one.status for one in found if one.list_id == list_id and one.place is not None}
         return pack(places, size=LIST_SIZE, bits=BITS)
 
@@ -154,11 +146,18 @@ class TokenStatuses:
     def _marked(self, issuer: str) -> _Marked:
         version, known = self._catalog.version(), self._known
         if known[0] != version:
-            marked: dict[str, _Marked] = {}
-            for token in self._catalog.marked_tokens():
-                marked.setdefault(token.issuer, _Marked()).of[token.digest] = token
-            known = self._known = (version, marked)
-        return known[1].get(issuer, _Marked())
+            changed = self._catalog.marked_tokens(None if known[0] < 0 else known[0])
+            known = self._known = (version, _merged(known[1], changed, self._clock.now()))
+        return known[1].get(issuer, {})
+
+
+def _merged(known: Mapping[str, _Marked], changed: Sequence[TokenStatus], now: float) -> Mapping[str, _Marked]:
+    """Never changed in place: others are reading it."""
+    merged = dict(known)
+    for issuer in {token.issuer for token in changed}:
+        mine = merged.get(issuer, {}) | {token.digest: token for token in changed if token.issuer == issuer}
+        merged[issuer] = {key: token for key, token in mine.items() if token.status and now < token.forgotten_at}
+    return merged
 
 
 def _used_before() -> RejectedError:

@@ -27,6 +27,7 @@ class MemoryCatalog:
         self._records: dict[str, KeyRecord] = {}
         self._documents: dict[tuple[str, str], Document] = {}
         self._tokens: dict[tuple[str, str], TokenStatus] = {}
+        self._marked_at: dict[tuple[str, str], int] = {}
         self._audit: list[AuditEntry] = []
         self._before = start_of(self.writer)
         self._version = 0
@@ -43,10 +44,12 @@ class MemoryCatalog:
         with self._lock:
             return self._documents.get((kind, name))
 
-    def marked_tokens(self) -> list[TokenStatus]:
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
         with self._lock:
-            marked = [token for token in self._tokens.values() if token.status]
-        return sorted(marked, key=lambda token: (token.expires_at, token.digest))
+            tokens, since = self._tokens, self._marked_at
+            if after is None:
+                return [token for token in tokens.values() if token.status]
+            return [tokens[key] for key, version in since.items() if version > after and key in tokens]
 
     def token(self, issuer: str, digest: str) -> TokenStatus | None:
         with self._lock:
@@ -65,6 +68,7 @@ class MemoryCatalog:
         with self._lock:
             kept = {key: token for key, token in self._tokens.items() if now < token.forgotten_at}
             count, self._tokens = len(self._tokens) - len(kept), kept
+            self._marked_at = {key: version for key, version in self._marked_at.items() if key in kept}
             return count
 
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
@@ -81,6 +85,8 @@ class MemoryCatalog:
             self._records, self._documents, self._tokens = records, documents, tokens
             self._append(entry)
             self._version += 1
+            marks = [change.token for change in changes if isinstance(change, Mark)]
+            self._marked_at |= {(token.issuer, token.digest): self._version for token in marks}
 
     def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
         with self._lock:

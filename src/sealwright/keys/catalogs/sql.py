@@ -95,9 +95,9 @@ class SqlCatalog:
             row = connection.execute(query).one_or_none()
         return None if row is None else document_of_row(row)
 
-    def marked_tokens(self) -> list[TokenStatus]:
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
         with self._transaction() as connection:
-            return sql_tokens.marked(connection)
+            return sql_tokens.marked(connection, after)
 
     def token(self, issuer: str, digest: str) -> TokenStatus | None:
         with self._transaction() as connection:

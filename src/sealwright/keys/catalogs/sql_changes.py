@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from sealwright.keys.catalog import Change, Insert, Mark, Put, Remove, Replace
 from sealwright.keys.catalogs.database import conflict
 from sealwright.keys.catalogs.sql_tables import (
+    CATALOG,
     DOCUMENTS,
     KEYS,
     TOKENS,
@@ -64,7 +65,7 @@ def _write(connection: Connection, change: Put | Remove) -> None:
 
 
 def _mark(connection: Connection, change: Mark) -> None:
-    row = row_of_token(change.token)
+    row = row_of_token(change.token) | {"version": select(CATALOG.c.version).scalar_subquery()}
     if change.before is None:
         connection.execute(insert(TOKENS).values(row))
         return

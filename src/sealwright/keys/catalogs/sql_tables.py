@@ -78,9 +78,10 @@ TOKENS = Table(
     Column("forgotten_at", Float(53), nullable=False, index=True),
     Column("list_id", Integer),
     Column("place", Integer),
+    Column("version", BigInteger, nullable=False, index=True),  # of the catalog when the status last changed
 )
 _marked = text("status <> 0")
-Index("marked_tokens", TOKENS.c.expires_at, sqlite_where=_marked, postgresql_where=_marked)
+Index("marked_tokens", TOKENS.c.issuer, sqlite_where=_marked, postgresql_where=_marked)
 Index("one_token_a_place", TOKENS.c.issuer, TOKENS.c.list_id, TOKENS.c.place, unique=True)
 
 AUDIT = Table(
@@ -128,7 +129,8 @@ def document_of_row(row: Row[Any]) -> Document:
 
 
 def row_of_token(token: TokenStatus) -> dict[str, Any]:
-    return {**asdict(token), "forgotten_at": token.forgotten_at}
+    """With the version 0, which no change has."""
+    return {**asdict(token), "forgotten_at": token.forgotten_at, "version": 0}
 
 
 def token_of_row(row: Row[Any]) -> TokenStatus:

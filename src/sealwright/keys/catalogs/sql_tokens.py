@@ -15,9 +15,9 @@ from sealwright.statements.status_list import INVALID
 RESTORED_S = 30 * 86_400.0  # how long a token stays revoked of which only the feed is left
 
 
-def marked(connection: Connection) -> list[TokenStatus]:
-    query = select(TOKENS).where(TOKENS.c.status != 0).order_by(TOKENS.c.expires_at, TOKENS.c.digest)
-    return [token_of_row(row) for row in connection.execute(query)]
+def marked(connection: Connection, after: int | None) -> list[TokenStatus]:
+    wanted = TOKENS.c.status != 0 if after is None else TOKENS.c.version > after
+    return [token_of_row(row) for row in connection.execute(select(TOKENS).where(wanted))]
 
 
 def find(connection: Connection, issuer: str, digest: str) -> TokenStatus | None:

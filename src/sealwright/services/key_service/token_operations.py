@@ -63,9 +63,10 @@ class TokenOperations:
             self.change("revoke", issuer, token=token, reason="withdrawn (RFC 7009)")
 
     def marked(self, issuer: str) -> dict[str, Any]:
-        """Tokens that are revoked or suspended, until they have expired."""
+        """Tokens that are revoked or suspended, until they have expired; the soonest first."""
         self._check_issuer(issuer)
-        return {"tokens": [_view(token) for token in self._process.tokens.marked(issuer)]}
+        tokens = sorted(self._process.tokens.marked(issuer), key=lambda token: (token.expires_at, token.digest))
+        return {"tokens": [_view(token) for token in tokens]}
 
     async def introspect(self, issuer: str, token: str) -> dict[str, Any]:
         """The answer of RFC 7662 §2.2. Raises UnavailableError where it cannot be known."""

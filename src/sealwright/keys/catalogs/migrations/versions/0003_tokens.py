@@ -19,8 +19,10 @@ def upgrade() -> None:
         sa.Column("forgotten_at", sa.Float(53), nullable=False),
         sa.Column("list_id", sa.Integer),
         sa.Column("place", sa.Integer),
+        sa.Column("version", sa.BigInteger, nullable=False),
     )
     only = sa.text("status <> 0")
-    op.create_index("marked_tokens", "tokens", ["expires_at"], sqlite_where=only, postgresql_where=only)
+    op.create_index("marked_tokens", "tokens", ["issuer"], sqlite_where=only, postgresql_where=only)
     op.create_index("ix_tokens_forgotten_at", "tokens", ["forgotten_at"])
+    op.create_index("ix_tokens_version", "tokens", ["version"])
     op.create_index("one_token_a_place", "tokens", ["issuer", "list_id", "place"], unique=True)
