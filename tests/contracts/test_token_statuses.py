@@ -208,3 +208,20 @@ def test_of_two_processes_each_sees_what_the_other_marked(catalog: Any, clock: M
         here, there = (one, other) if number % 2 else (other, one)
         change(here, "revoke", f"t{number}", clock)
         assert [there.status("default", f"t{seen}") for seen in range(number + 1)] == [INVALID] * (number + 1)
+
+
+def test_a_place_that_is_given_again_says_nothing_of_who_had_it_before(
+    tokens: TokenStatuses, catalog: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_statuses, "LIST_SIZE", 8)
+    monkeypatch.setattr(token_statuses, "LISTS", 1)
+    monkeypatch.setattr(token_statuses, "_ROUNDS", 200)
+    for number in range(8):
+        tokens.place("default", [(f"old{number}", clock.now() + SOON_S)])
+        change(tokens, "revoke", f"old{number}", clock)
+    assert tokens.listed("default", 0).octets == b"\x55\x55"
+    clock.advance(SOON_S + 421)
+    assert catalog.forget_tokens(clock.now()) == 8
+    for number in range(8):
+        tokens.place("default", [(f"new{number}", clock.now() + SOON_S)])
+    assert not any(tokens.listed("default", 0).octets)

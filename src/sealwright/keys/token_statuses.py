@@ -57,7 +57,8 @@ class TokenStatuses:
 
     def listed(self, issuer: str, list_id: int) -> StatusList:
         """What list number ``list_id`` says, the issuer's expired tokens included until they are forgotten."""
-        found = self._marked(issuer).values()
+        now = self._clock.now()  # the place of one that is forgotten may be another token's by now
+        found = [one for one in self._marked(issuer).values() if now < one.forgotten_at]
         places = {one.place: one.status for one in found if one.list_id == list_id and one.place is not None}
         return pack(places, size=LIST_SIZE, bits=BITS)
 

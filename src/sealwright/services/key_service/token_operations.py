@@ -45,12 +45,9 @@ class TokenOperations:
         if (token is None) == (jti is None) or (token is not None and expires_at is not None):
             raise RejectedError(Reason.REQUEST_MALFORMED, "give either the token, or its jti and when it expires")
         if token is not None:
-            verified = self._process.reader(issuer, marked=True).verify(token)
-            jti, expires_at = verified.claims["jti"], verified.claims["exp"]
-        assert jti is not None
-        digest, until = token_digest(jti), self._until(issuer, expires_at)
-        changed = self._process.tokens.change(verb, issuer, digest, expires_at=until, actor=self._actor, reason=reason)
-        return _view(changed)
+            claims = self._process.reader(issuer, marked=True).verify(token).claims
+            return self._change(verb, issuer, claims.get("jti"), claims["exp"], reason)
+        return self._change(verb, issuer, jti, self._until(issuer, expires_at), reason)
 
     def withdraw(self, issuer: str, token: str) -> None:
         """Revoke a token whose holder is done with it (RFC 7009): one that is not acceptable is no error."""
@@ -59,8 +56,9 @@ class TokenOperations:
         if decision.outcome == "undecided":
             assert decision.error is not None
             raise decision.error
-        if decision.accepted:
-            self.change("revoke", issuer, token=token, reason="withdrawn (RFC 7009)")
+        if decision.verified is not None:
+            claims = decision.verified.claims
+            self._change("revoke", issuer, claims.get("jti"), claims["exp"], "withdrawn (RFC 7009)")
 
     def marked(self, issuer: str) -> dict[str, Any]:
         """Tokens that are revoked or suspended, until they have expired; the soonest first."""
@@ -80,6 +78,15 @@ class TokenOperations:
         """The claims of an answer that is signed (RFC 9701 §5): never "sub" or "exp", so that it is no token."""
         times = {"iat": int(self._process.clock.now())}
         return {"iss": self._process.issuer_url(issuer), "aud": self._actor, **times, "token_introspection": answer}
+
+    def _change(self, verb: Verb, issuer: str, jti: str | None, expires_at: float, reason: str) -> dict[str, Any]:
+        if jti is None:
+            message = "the token has no jti to name it by: wait for it to expire, or revoke its key"
+            raise RejectedError(Reason.CLAIMS_MISSING, message)
+        digest, actor = token_digest(jti), self._actor
+        return _view(
+            self._process.tokens.change(verb, issuer, digest, expires_at=expires_at, actor=actor, reason=reason)
+        )
 
     def _check_issuer(self, issuer: str) -> None:
         refuse_internal(issuer)
