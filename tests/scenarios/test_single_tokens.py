@@ -15,7 +15,9 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 import urllib3
+from postgresql import shared_cluster
 from running_service import HTTP, SHORT_TIMINGS, Answer, RunningService, eventually
+from three_replicas import kill_all, start_replicas
 
 import sealwright as sw
 from sealwright.jose import strict_json
@@ -403,6 +405,27 @@ def test_a_verifier_elsewhere_introspects(service: RunningService, credential: C
         assert verifier.decide(other).accepted
     with verifier_of(service, IntrospectionCheck(endpoint, lambda: "bad")) as verifier:
         assert verifier.decide(other).reason == "revocation.unavailable"
+
+
+def test_replicas_share_what_is_revoked_and_never_give_one_place_twice(tmp_path: Path) -> None:
+    replicas = start_replicas(tmp_path, [shared_cluster().new_database()] * 2)
+    try:
+        one, two = replicas
+        tokens: list[str] = []
+        threads = [threading.Thread(target=lambda at=at: tokens.append(with_status(at))) for at in replicas * 8]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({json.dumps(claims_of(token)["status"]) for token in tokens}) == 16
+        assert {two.decide(token)["outcome"] for token in tokens} == {"accepted"}
+        for verb, reason in (("suspend", "token.suspended"), ("restore", None), ("revoke", "token.revoked")):
+            assert mark(one, verb, token=tokens[0]).status == 200
+            assert one.decide(tokens[0])["reason"] == reason
+            eventually(lambda: two.decide(tokens[0])["reason"] == reason, "the other replica knows", 5)  # noqa: B023
+        assert token_digest(claims_of(tokens[0])["jti"]) in feed(two)["tokens"]
+    finally:
+        kill_all(replicas)
 
 
 def test_what_was_answered_is_kept_whenever_the_service_is_killed(start_service: Callable[..., RunningService]) -> None:
