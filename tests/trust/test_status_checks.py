@@ -387,6 +387,24 @@ def test_those_who_come_at_once_share_one_fetch(world: World) -> None:
     assert len(world.place.asked) == 1
 
 
+def test_who_gives_up_takes_the_answer_from_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    verifier, token, outcomes = world.verifier(world.lists()), world.token(), list[str]()
+    world.place.gate.clear()
+    waiting = threading.Thread(target=lambda: outcomes.append(verifier.decide(token).outcome))
+    waiting.start()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(verifier.adecide(token), 0.05)
+
+    asyncio.run(give_up())
+    world.place.gate.set()
+    waiting.join()
+    assert outcomes == ["accepted"]
+    assert len(world.place.asked) == 1
+    assert not caplog.records
+
+
 def test_a_place_that_hangs_keeps_nobody_who_has_a_list(world: World, clock: ManualClock) -> None:
     verifier = world.verifier(world.lists(timeout_s=15))
     assert verifier.decide(world.token()).accepted

@@ -88,7 +88,7 @@ class Answers(Generic[T]):
         if flight is None:
             return found
         with suppress(TimeoutError):
-            landed = asyncio.shield(asyncio.wrap_future(flight.landed))
+            landed = asyncio.wrap_future(flight.landed)
             return _landed(await asyncio.wait_for(landed, wait_s), found, self._clock.monotonic())
         return found
 
@@ -116,6 +116,7 @@ class Answers(Generic[T]):
         if key not in self._flights and len(self._flights) >= self._most_flights:
             return UnavailableError(Reason.REVOCATION_UNAVAILABLE, "too many are being asked about at once")
         mine = _Flight(SYSTEM_CLOCK.monotonic(), Future())
+        mine.landed.set_running_or_notify_cancel()  # a caller who gives up must not cancel it for the others
         flight = self._flights.setdefault(key, mine)
         if flight is mine:
             fly = threading.Thread(target=self._fly, args=(key, ask, kept, mine), name="sealwright-status", daemon=True)
