@@ -225,3 +225,13 @@ def test_a_place_that_is_given_again_says_nothing_of_who_had_it_before(
     for number in range(8):
         tokens.place("default", [(f"new{number}", clock.now() + SOON_S)])
     assert not any(tokens.listed("default", 0).octets)
+
+
+def test_the_sequence_of_an_issuer_moves_with_its_own_tokens(tokens: TokenStatuses, clock: ManualClock) -> None:
+    assert tokens.sequence("default") == 0
+    change(tokens, "revoke", "a", clock)
+    first = tokens.sequence("default")
+    change(tokens, "revoke", "a", clock, "other")
+    assert tokens.sequence("default") == first > 0
+    change(tokens, "revoke", "b", clock)
+    assert tokens.sequence("default") > tokens.sequence("other") > first

@@ -39,11 +39,17 @@ class TokenStatuses:
     def __init__(self, catalog: KeyCatalog, clock: Clock, observer: Observer | None = None) -> None:
         self._catalog, self._clock, self._observer = catalog, clock, observer
         self._known: tuple[int, Mapping[str, _Marked]] = (-1, {})
+        self._changed: dict[str, int] = {}
 
     def status(self, issuer: str, token_id: str) -> int:
         """By the "jti" of a token."""
         found = self._marked(issuer).get(token_digest(token_id))
         return VALID if found is None else found.status
+
+    def sequence(self, issuer: str) -> int:
+        """A version of the catalog that has the last change of a token of this issuer; 0 before there was any."""
+        self._marked(issuer)
+        return self._changed.get(issuer, 0)
 
     def marked(self, issuer: str) -> list[TokenStatus]:
         """Tokens that are revoked or suspended and still alive."""
@@ -148,6 +154,7 @@ class TokenStatuses:
         version, known = self._catalog.version(), self._known
         if known[0] != version:
             changed = self._catalog.marked_tokens(None if known[0] < 0 else known[0])
+            self._changed |= {token.issuer: version for token in changed}
             known = self._known = (version, _merged(known[1], changed, self._clock.now()))
         return known[1].get(issuer, {})
 
