@@ -309,6 +309,23 @@ def test_a_list_that_is_not_there_or_long_past(service: RunningService) -> None:
     assert again.status == 304
 
 
+def test_all_who_ask_after_a_change_get_the_one_that_was_signed_for_them(service: RunningService) -> None:
+    for path in ("status-lists/1", ".well-known/revoked-keys"):
+        mark(service, "revoke", token=service.token())
+        bodies: list[bytes] = []
+
+        def ask(path: str = path, bodies: list[bytes] = bodies) -> None:
+            bodies.append(service.request("GET", f"/issuers/default/{path}", credential=None).body)
+
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(bodies) == 12
+        assert len(set(bodies)) == 1  # a second signature would be another text
+
+
 def test_discovery_names_the_endpoints(service: RunningService) -> None:
     page = service.request("GET", "/issuers/default/.well-known/openid-configuration", credential=None).json()
     assert page["introspection_endpoint"] == f"{service.url}/issuers/default/introspect"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class SignedStatements:
     issuer_url: Callable[[str], str]
     clock: Clock
     _kept: dict[tuple[str, str, int], tuple[int, float, str]] = field(default_factory=dict)
+    _signing: dict[tuple[str, str, int], threading.Lock] = field(default_factory=dict)
 
     def revoked_keys(self, issuer: str) -> str:
         """The feed of one issuer."""
@@ -81,11 +83,20 @@ class SignedStatements:
         number: int = 0,
         signer: ManagedSigner | None = None,
     ) -> str:
-        version, now = self.catalog.version(), self.clock.monotonic()
-        kept = self._kept.get((typ, issuer, number))
-        if kept is not None and kept[0] == version and (longest_s is None or now - kept[1] < longest_s):
-            return kept[2]
-        payload = strict_json.encode_object(claims(version, self.clock.now()))
-        signed = (signer or self.trust_root()).sign(payload, typ=typ, actor=ACTOR)
-        self._kept[typ, issuer, number] = (version, now, signed.token)
-        return signed.token
+        asked = (typ, issuer, number)
+        if (kept := self._fresh(asked, longest_s)) is not None:
+            return kept
+        with self._signing.setdefault(asked, threading.Lock()):  # all who ask at once wait for one signature
+            if (kept := self._fresh(asked, longest_s)) is not None:
+                return kept
+            version, at = self.catalog.version(), self.clock.monotonic()
+            payload = strict_json.encode_object(claims(version, self.clock.now()))
+            signed = (signer or self.trust_root()).sign(payload, typ=typ, actor=ACTOR)
+            self._kept[asked] = (version, at, signed.token)
+            return signed.token
+
+    def _fresh(self, asked: tuple[str, str, int], longest_s: float | None) -> str | None:
+        version, kept = self.catalog.version(), self._kept.get(asked)
+        if kept is None or kept[0] != version:
+            return None
+        return kept[2] if longest_s is None or self.clock.monotonic() - kept[1] < longest_s else None
