@@ -157,6 +157,7 @@ class Reason(StrEnum):
     GUARD_NO_ROLLOUT = "guard.no_rollout"
     GUARD_ALGORITHM = "guard.algorithm"
     GUARD_POLICY = "guard.policy"
+    GUARD_TOKEN_STATUSES = "guard.token_statuses"
 
     SETTINGS_INVALID = "settings.invalid"
     SETTINGS_BACKEND = "settings.backend"

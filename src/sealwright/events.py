@@ -127,6 +127,38 @@ class KeyMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenStatusChanged:
+    """One token of ours was revoked, suspended or restored."""
+
+    issuer: str
+    status: str  # valid, revoked or suspended
+
+
+StatusCheckName = Literal["status_list", "introspection"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatusAsked:
+    """A verifier asked others about a token: a status list was fetched, or a token introspected."""
+
+    check: StatusCheckName
+    issuer: str  # the configured name
+    duration_s: float
+    reason: Reason | None = None  # why no answer came of it
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatusChecked:
+    """What a verifier made of the status of one token."""
+
+    check: StatusCheckName
+    issuer: str
+    outcome: Literal["valid", "revoked", "suspended", "inactive", "undecided", "let_through"]
+    cached: bool
+    age_s: float | None  # of the answer; None without one
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateLoaded:
     """A listener serves the certificate that its files hold now; with a reason it still serves the one before."""
 
@@ -210,6 +242,9 @@ Event = (
     | StaleFeedIgnored
     | EventsPolled
     | KeyMoved
+    | TokenStatusChanged
+    | TokenStatusAsked
+    | TokenStatusChecked
     | CertificateLoaded
     | BreakGlassUsed
     | BackendCalled

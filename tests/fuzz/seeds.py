@@ -27,11 +27,13 @@ from sealwright.jose import base64url
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.json_forms import sign_flattened, sign_general
 from sealwright.jose.key_types import KEY_TYPES
+from sealwright.statements import status_list
 from sealwright.statements.verifier_reports import IssuerReport, PollAnswer, Trial, Tried, VerifierReport
 
 NOW = 1_700_000_000.0
 AUDIENCE = "orders"
 URL = "https://orders.example/a"
+_PLACE = status_list.Reference("https://es.example/lists/0", 3)
 ES_ISSUER, HS_ISSUER = "https://es.example", "https://hs.example"
 
 WORDS = (
@@ -40,9 +42,10 @@ WORDS = (
     *("alg", "kid", "typ", "cty", "crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc"),
     *("kty", "crv", "use", "key_ops", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi", "oth", "k", "pub", "priv"),
     *("keys", "sig", "sign", "verify", "payload", "signatures", "protected", "header", "signature"),
-    *("iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", ES_ISSUER, HS_ISSUER, AUDIENCE),
+    *("iss", "aud", "exp", "nbf", "iat", "sub", "jti", "scope", "client_id", "active", ES_ISSUER, HS_ISSUER, AUDIENCE),
     *("dpop+jwt", "htm", "htu", "ath", "nonce", "GET", URL, "By=", "Hash=", "Cert=", "Subject=", ":443", "%2e", "%7E"),
     *("true", "false", "null", "NaN", "Infinity", "1e400", "-0.0", "\\ud800", "\\u0061", "\\u0000", "\ufeff"),
+    *("status", "status_list", "idx", "uri", "bits", "lst", "ttl"),
     *("-----BEGIN ", "-----END ", "PUBLIC KEY-----", "PRIVATE KEY-----", "ssh-ed25519 ", "\x00", ".", '"', "\\", "\n"),
 )
 
@@ -144,8 +147,15 @@ def corpora() -> dict[str, list[bytes]]:
         "dpop_proof": [_compact(PROOF_HEADER) + SEPARATOR + _compact(PROOF_CLAIMS), SIGNED[0]],
         "verifier_report": [UNCLOSED, *_reports()],
         "poll_answer": [UNCLOSED, *_answers()],
+        "status_lists": [_compact(one) for one in (*_lists(), {"status": status_list.reference_claim(_PLACE)})],
+        "introspection_answer": [b'{"active":false}', _compact(claims(ES_ISSUER, active=True, scope="read"))],
         "planted": HEADERS,
     }
+
+
+def _lists() -> list[Any]:
+    packed = [status_list.pack({3: 1}, size=64, bits=bits) for bits in (1, 2, 4, 8)]
+    return [status_list.statement_claims(_PLACE.uri, one, now=NOW, lifetime_s=300, ttl_s=60) for one in packed]
 
 
 def dictionary() -> str:

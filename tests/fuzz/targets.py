@@ -16,7 +16,8 @@ from sealwright.errors import SealwrightError
 from sealwright.jose import base64url, compact, json_forms, key_formats, strict_json
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.header import Header
-from sealwright.statements import verifier_reports
+from sealwright.statements import status_list, verifier_reports
+from sealwright.trust import introspection
 from sealwright.trust.claim_path import MAXIMUM_VALUE_CHARACTERS
 from sealwright.trust.client_certificates import parse_header
 from sealwright.trust.dpop import DpopProofs
@@ -283,6 +284,28 @@ def poll_answer(data: bytes) -> None:
         assert not any(token in repr(answer) for token in answer.sets.values() if len(token) > 30)
 
 
+def status_lists(data: bytes) -> None:
+    """The claims of a list, and those of a token with a place in one."""
+    members = _result(strict_json.parse_object, data)
+    if members is None:
+        return
+    said = _result(lambda: status_list.parse_statement(members, maximum_bytes=64 * 1024))
+    if said is not None:
+        listed = said.statuses
+        assert len(listed.octets) <= 64 * 1024
+        assert status_list.decode(status_list.encode(listed)) == listed
+        assert 0 <= listed.status(len(listed) - 1) < 2**listed.bits
+    named = _result(status_list.parse_reference, members)
+    assert named is None or members["status"]["status_list"]["idx"] == named.index >= 0
+
+
+def introspection_answer(data: bytes) -> None:
+    said = _result(introspection.parse_answer, data)
+    if said is not None:
+        assert said.active is json.loads(data)["active"]
+        assert said.expires_at is None or said.expires_at == json.loads(data)["exp"]
+
+
 TARGETS: dict[str, Target] = {
     "base64url": base64url_decode,
     "strict_json": strict_json_object,
@@ -306,6 +329,8 @@ TARGETS: dict[str, Target] = {
     "dpop_proof": dpop_proof,
     "verifier_report": verifier_report,
     "poll_answer": poll_answer,
+    "status_lists": status_lists,
+    "introspection_answer": introspection_answer,
 }
 
 

@@ -23,7 +23,12 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("get", "/issuers/{issuer}/.well-known/openid-configuration"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/revoked-keys"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/jwks-archive"): (OPEN, None),
+    ("get", "/issuers/{issuer}/status-lists/{list_id}"): (OPEN, None),
     ("get", "/.well-known/trust-root.jwks.json"): (OPEN, None),
+    ("post", "/issuers/{issuer}/introspect"): ("tokens:introspect", None),
+    ("post", "/issuers/{issuer}/revoke"): ("tokens:revoke", None),
+    ("post", "/v1/issuers/{issuer}/tokens/{verb}"): ("tokens:revoke", {"jti": "a", "reason": "test"}),
+    ("get", "/v1/issuers/{issuer}/tokens/revoked"): ("keys:read", None),
     ("post", "/v1/verify"): (OPEN, {"token": "a.b.c", "audience": "orders"}),
     ("post", "/v1/issuers/{issuer}/tokens"): ("tokens:issue", {"claims": {"sub": "a"}, "audience": "b"}),
     ("post", "/v1/issuers/{issuer}/tokens/batch"): (
@@ -79,13 +84,18 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("post", "/v1/approvals/{approval_id}/deny"): ("approvals:grant", {"reason": "test"}),
 }
 ROLES = {
-    "operator": {"keys:read", "keys:write", "credentials:issue", "metrics:read"},
+    "operator": {
+        *("keys:read", "keys:write", "credentials:issue", "metrics:read"),
+        *("tokens:revoke", "tokens:introspect"),
+    },
     "signer": {"tokens:issue", "payloads:sign"},
     "approver": {"keys:read", "approvals:grant"},
     "auditor": {"keys:read", "audit:read", "metrics:read"},
     "archivist": {"audit:read", "audit:archive"},
     "custodian": {"keys:read", "secrets:reveal"},
     "verifier": {"verifiers:poll"},
+    "revoker": {"tokens:revoke", "tokens:introspect"},
+    "resource": {"tokens:introspect"},
 }
 
 
@@ -109,7 +119,7 @@ def credential(service: RunningService, subject: str, *roles: str, issuers: tupl
 
 def call(service: RunningService, route: tuple[str, str], token: str | None, issuer: str = "default") -> Any:
     method, template = route
-    path = template.format(issuer=issuer, key_id=SOME_KEY, verb="retire", approval_id="none")
+    path = template.format(issuer=issuer, key_id=SOME_KEY, verb="retire", approval_id="none", list_id=0)
     return service.request(method.upper(), path, ROUTES[route][1], credential=token)
 
 

@@ -157,3 +157,28 @@ def test_a_backup_needs_the_key_encryption_key_it_was_made_with(start_service: S
     (home / "kek.key").write_text("11" * 32)
     wrong = restore(home, file, "--force", "--reason", "test")
     assert (wrong.returncode, "backup.malformed" in wrong.stderr) == (4, True)
+
+
+def test_tokens_that_were_revoked_before_or_after_the_backup_stay_so(start_service: Start, tmp_path: Path) -> None:
+    service = start_service(**TIMINGS)
+    body = {"claims": {"sub": "alice"}, "audience": "orders", "status": True}
+    answers = [service.request("POST", "/v1/issuers/default/tokens", body) for _ in range(3)]
+    before, after, good = [str(answer.json()["token"]) for answer in answers]
+    plain = service.token()
+
+    def revoke(token: str) -> None:
+        answer = service.request("POST", "/v1/issuers/default/tokens/revoke", {"token": token, "reason": "stolen"})
+        assert answer.status == 200, answer.body
+
+    revoke(before)
+    file = backup(service, tmp_path / "backup.tar.gz")
+    revoke(after)
+    revoke(plain)
+    latest = feed(service, tmp_path)
+    service.kill()
+    home = new_home(service.home, tmp_path)
+    done = restore(home, file, "--feed", str(latest), "--reason", "disk died")
+    assert done.returncode == 0, done.stderr
+    service = start_service(home, service.port, **TIMINGS)
+    reasons = [service.decide(token)["reason"] for token in (before, after, plain, good)]
+    assert reasons == ["token.revoked", "token.revoked", "token.revoked", None]

@@ -30,6 +30,9 @@ from sealwright.events import (
     StatementRefreshed,
     TokenDecided,
     TokenSigned,
+    TokenStatusAsked,
+    TokenStatusChanged,
+    TokenStatusChecked,
 )
 from sealwright.keys.signing_queue import SigningQueue
 from sealwright.telemetry.fan_out import FanOut
@@ -161,6 +164,14 @@ class Happened:
     def orphans(**changed: Any) -> OrphansCounted:
         return OrphansCounted(**({"backend": "local", "unknown": 2, "missing": 1} | changed))
 
+    @staticmethod
+    def statuses() -> list[Event]:
+        return [
+            TokenStatusChanged("default", "revoked"),
+            TokenStatusAsked("status_list", "default", 0.01, Reason.REVOCATION_UNAVAILABLE),
+            TokenStatusChecked("introspection", "default", "let_through", cached=False, age_s=0.5),
+        ]
+
     def every_kind(self) -> list[Event]:
         failed = self.refreshed(outcome="failed", reason=Reason.SOURCE_UNAVAILABLE)
         broken = BreakGlassUsed("default", "operator", "key on a public page")
@@ -169,7 +180,7 @@ class Happened:
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
         feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
         scheduler.append(FleetCounted("default", 3, 1, 0, 2.5, 4.0))
-        return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds]
+        return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds, *self.statuses()]
 
 
 @pytest.fixture

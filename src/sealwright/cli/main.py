@@ -31,6 +31,7 @@ from sealwright.cli import (
     rollout,
     secrets,
     sign,
+    tokens,
     up,
     verify,
 )
@@ -63,6 +64,7 @@ app.add_typer(jwks.app, name="jwks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(kek.app, name="kek")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(approvals.app, name="approvals")
 

@@ -29,6 +29,23 @@ class SecretCalls(Protocol):
     def verify(self, partner: str, token: str) -> dict[str, Any]: ...
 
 
+class TokenCalls(Protocol):
+    """What the verbs of sealwright tokens ask for."""
+
+    def change(
+        self,
+        verb: Any,
+        issuer: str,
+        *,
+        reason: str,
+        token: str | None = None,
+        jti: str | None = None,
+        expires_at: float | None = None,
+    ) -> dict[str, Any]: ...
+
+    def marked(self, issuer: str) -> dict[str, Any]: ...
+
+
 class AccessCalls(Protocol):
     """What is asked about credentials and approvals."""
 
@@ -89,6 +106,9 @@ class KeyCalls(Protocol):
     @property
     def fleet(self) -> FleetCalls: ...
 
+    @property
+    def tokens(self) -> TokenCalls: ...
+
     def keys(self, issuer: str | None = None) -> dict[str, Any]: ...
 
     def canary(self, key_id: str) -> dict[str, Any]: ...
@@ -141,7 +161,13 @@ class KeyCalls(Protocol):
     def orphans(self) -> dict[str, Any]: ...
 
     def issue_token(
-        self, issuer: str, *, claims: Mapping[str, Any], audience: str | Sequence[str], lifetime_s: float | None = None
+        self,
+        issuer: str,
+        *,
+        claims: Mapping[str, Any],
+        audience: str | Sequence[str],
+        lifetime_s: float | None = None,
+        status: bool = False,
     ) -> dict[str, Any]: ...
 
     def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...

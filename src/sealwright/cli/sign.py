@@ -39,6 +39,9 @@ def sign(
     lifetime: Annotated[
         str | None, typer.Option("--lifetime", help="Like 90s or 15m; the longest allowed if unset.")
     ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="A place in a status list, so that the token can be suspended.")
+    ] = False,
     lines: Annotated[
         str | None, typer.Option("--lines", help="Claims, one JSON object a line of this file, or - for stdin.")
     ] = None,
@@ -87,11 +90,10 @@ def sign(
 
     With --key, sign any bytes with keys from files, in every form of JWS; no data folder is touched.
     """
+    leave_out("only a token of --claims has a status", status=status and claims is None)
     if key:
-        why = "--key signs a --payload, and touches no data folder"
-        leave_out(
-            why, claims=claims, lines=lines, audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT, home=home
-        )
+        leave_out("--key signs a --payload, and touches no data folder", claims=claims, lines=lines, home=home)
+        leave_out("--key issues no tokens", audience=audience, lifetime=lifetime, issuer=issuer != DEFAULT)
         jws = JwsOptions(
             payload=payload,
             typ=typ,
@@ -113,9 +115,10 @@ def sign(
         leave_out("--lines signs tokens, each for itself", typ=typ, encrypt_for=encrypt_for)
         sign_lines(lines, issuer, _audience(audience), _seconds(lifetime), home=home, as_json=as_json)
         return
-    with_claims = claims is not None
-    answer = _token(issuer, str(claims), audience, lifetime, home) if with_claims else _any(issuer, payload, typ, home)
-    _print(answer, encrypt_for, as_json)
+    if claims is None:
+        _print(_any(issuer, payload, typ, home), encrypt_for, as_json)
+    else:
+        _print(_token(issuer, claims, audience, lifetime, status, home), encrypt_for, as_json)
 
 
 def _print(answer: dict[str, Any], encrypt_for: str | None, as_json: bool) -> None:
@@ -128,11 +131,11 @@ def _print(answer: dict[str, Any], encrypt_for: str | None, as_json: bool) -> No
 
 
 def _token(
-    issuer: str, claims: str, audience: list[str] | None, lifetime: str | None, home: Path | None
+    issuer: str, claims: str, audience: list[str] | None, lifetime: str | None, status: bool, home: Path | None
 ) -> dict[str, Any]:
     whom, members, seconds = _audience(audience), read_claims(claims), _seconds(lifetime)
     with open_calls(home) as calls:
-        return calls.issue_token(issuer, claims=members, audience=whom, lifetime_s=seconds)
+        return calls.issue_token(issuer, claims=members, audience=whom, lifetime_s=seconds, status=status)
 
 
 def _audience(names: list[str] | None) -> str | list[str]:

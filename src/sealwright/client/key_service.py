@@ -14,6 +14,7 @@ from sealwright.client.calling import MAXIMUM_ANSWER_BYTES, TIMEOUT_S, error_of,
 from sealwright.client.evidence import evidence_members
 from sealwright.client.fleet import FleetClient
 from sealwright.client.secrets import SecretsClient
+from sealwright.client.tokens import TokensClient
 from sealwright.client.trail import TrailClient
 from sealwright.errors import (
     Reason,
@@ -46,6 +47,11 @@ class KeyServiceClient:
     def fleet(self) -> FleetClient:
         """The verifiers that report."""
         return FleetClient(self._call)
+
+    @property
+    def tokens(self) -> TokensClient:
+        """Single tokens that were issued before."""
+        return TokensClient(self._call)
 
     def keys(self, issuer: str | None = None) -> dict[str, Any]:
         return self._call("GET", "/v1/keys" + (f"?issuer={quote(issuer, safe='')}" if issuer else ""))
@@ -114,8 +120,11 @@ class KeyServiceClient:
         audience: str | Sequence[str],
         lifetime_s: float | None = None,
         reuse: bool = False,
+        status: bool = False,
     ) -> dict[str, Any]:
+        """``status`` gives the token a place in a status list."""
         body = {"claims": dict(claims), "audience": audience, "lifetime_s": lifetime_s, "reuse": reuse}
+        body |= {"status": True} if status else {}
         return self._call("POST", path("issuers", issuer, "tokens"), body)
 
     def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sealwright.keys.audit import AuditEntry, Chain, Head
 from sealwright.keys.record import KeyRecord
+from sealwright.keys.token_status import TokenStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,17 @@ class Remove:
     document: Document
 
 
-Change = Insert | Replace | Put | Remove
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The status of a token, which had the status ``before``, or None when nothing was known of it;
+    ``catalog.conflict`` otherwise.
+    """
+
+    token: TokenStatus
+    before: int | None
+
+
+Change = Insert | Replace | Put | Remove | Mark
 LEASE_S = 10.0  # how long a signer may go on without hearing from the store
 
 
@@ -80,6 +91,26 @@ class KeyCatalog(Protocol):
 
     def document(self, kind: str, name: str) -> Document | None:
         """The one of this kind and name."""
+        ...
+
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
+        """Every token that is revoked or suspended; or those whose status changed after a version, to whatever."""
+        ...
+
+    def token(self, issuer: str, digest: str) -> TokenStatus | None:
+        """What is remembered about one token."""
+        ...
+
+    def reserve(self, tokens: Sequence[TokenStatus]) -> list[TokenStatus]:
+        """Remember those of the tokens whose place is free; which they are. All are of one issuer and one list.
+
+        Changes nothing that is published: no version, no audit entry. Refused with ``catalog.conflict`` when one of
+        them is known already, or when another process was faster.
+        """
+        ...
+
+    def forget_tokens(self, now: float) -> int:
+        """Delete what is remembered about tokens that are to be forgotten by now; how many that were."""
         ...
 
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:

@@ -16,18 +16,22 @@ from sealwright.services.credentials import (
     OPERATOR_SCOPES,
     PAYLOADS_SIGN,
     SECRETS_REVEAL,
+    TOKENS_INTROSPECT,
     TOKENS_ISSUE,
+    TOKENS_REVOKE,
     VERIFIERS_POLL,
 )
 
 ROLES: Mapping[str, Sequence[str]] = {
-    "operator": (KEYS_READ, KEYS_WRITE, CREDENTIALS_ISSUE, METRICS_READ),
+    "operator": (KEYS_READ, KEYS_WRITE, CREDENTIALS_ISSUE, METRICS_READ, TOKENS_REVOKE, TOKENS_INTROSPECT),
     "signer": (TOKENS_ISSUE, PAYLOADS_SIGN),
     "approver": (KEYS_READ, APPROVALS_GRANT),
     "auditor": (KEYS_READ, AUDIT_READ, METRICS_READ),
     "archivist": (AUDIT_READ, AUDIT_ARCHIVE),
     "custodian": (KEYS_READ, SECRETS_REVEAL),
     "verifier": (VERIFIERS_POLL,),
+    "revoker": (TOKENS_REVOKE, TOKENS_INTROSPECT),
+    "resource": (TOKENS_INTROSPECT,),
 }
 _OF_ALL_ISSUERS = frozenset({METRICS_READ})  # there is no part of a scrape for one issuer
 

@@ -21,7 +21,7 @@ from sealwright.services.credentials import METRICS_READ, CredentialError, Crede
 from sealwright.services.denials import Denials
 from sealwright.services.jwks_service import app as jwks_pages
 from sealwright.services.key_service import app as key_api
-from sealwright.services.key_service import poll_routes, signing_openapi, signing_routes
+from sealwright.services.key_service import oauth_routes, poll_routes, signing_openapi, signing_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.poll_front import PollFront
 from sealwright.services.key_service.signing_front import SigningFront
@@ -39,10 +39,12 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
     key_app = key_api.build_app(operations, credentials)
     for kind, handler in handlers.items():
         key_app.add_exception_handler(kind, handler)
+    front = SigningFront(process)
     routes: list[BaseRoute] = [
         *jwks_pages.WellKnown(process.publications, process.statements, process.settings.at_url()).routes(),
         *decisions.DecisionEndpoint(_named_audience(process)).routes(),
-        *signing_routes.SigningRoutes(SigningFront(process), credentials).routes(),
+        *signing_routes.SigningRoutes(front, credentials).routes(),
+        *oauth_routes.OAuthRoutes(operations, front, credentials).routes(),
         *poll_routes.PollRoutes(PollFront(process), credentials).routes(),
         *_OperatorPages(process, credentials, key_app.openapi).routes(),
         Mount("/", key_app),
@@ -87,8 +89,8 @@ class _OperatorPages:
     async def openapi(self, request: Request) -> Response:
         await self._check_near(request)
         described = self._openapi()
-        paths = {**jwks_pages.openapi_paths(), **decisions.openapi_paths(), **signing_openapi.openapi_paths()}
-        paths |= poll_routes.openapi_paths()
+        plain = (jwks_pages, decisions, signing_openapi, oauth_routes, poll_routes)
+        paths = {path: described for pages in plain for path, described in pages.openapi_paths().items()}
         security = {"bearer": {"type": "http", "scheme": "bearer"}}
         components = {**described.get("components", {}), "securitySchemes": security}
         page = {**described, "paths": {**paths, **described["paths"]}, "components": components}

@@ -54,6 +54,7 @@ class Instruments:
         self._add_replay()
         self._add_scheduler()
         self._add_fleet()
+        self._add_token_statuses()
         build = Info("sealwright_build", "What is running.", registry=registry)
         build.info({"version": _version(), "python": platform.python_version()})
 
@@ -101,6 +102,20 @@ class Instruments:
             "fleet_revocation_enforcement_seconds",
             "From a revocation until the last verifier refused the key.",
             "issuer",
+        )
+
+    def _add_token_statuses(self) -> None:
+        self.token_changes = self._counter(
+            "token_status_changes", "Tokens of ours that were revoked, suspended or restored.", "issuer", "status"
+        )
+        self.token_checks = self._counter(
+            "token_status_checks", "Tokens whose status was looked up.", "check", "issuer", "outcome", "cached"
+        )
+        self.token_ages = self._gauge(
+            "token_status_age_seconds", "Age of the answer that decided last.", "check", "issuer"
+        )
+        self.token_asks = self._histogram(
+            "token_status_ask_duration_seconds", "Time to fetch a list, or to introspect.", "check", "issuer", "reason"
         )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Children[Counter]:

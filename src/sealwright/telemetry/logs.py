@@ -28,6 +28,9 @@ from sealwright.events import (
     StatementRefreshed,
     TokenDecided,
     TokenSigned,
+    TokenStatusAsked,
+    TokenStatusChanged,
+    TokenStatusChecked,
 )
 from sealwright.telemetry.shown import redacted, shown, shown_source
 from sealwright.telemetry.statement_logs import STATEMENT_FACTS, has_news
@@ -140,6 +143,20 @@ def _moved(event: KeyMoved) -> dict[str, Any]:
     return {"level": "info", "event": "key.moved"} | _key(event) | moved
 
 
+def _status_changed(event: TokenStatusChanged) -> dict[str, Any]:
+    return {"level": "info", "event": "token.status_changed", "issuer": shown(event.issuer), "status": event.status}
+
+
+def _status_asked(event: TokenStatusAsked) -> dict[str, Any]:
+    facts = {"level": "error", "event": "token_status.unavailable", "check": event.check}
+    return facts | {"issuer": shown(event.issuer)} | _result(event)
+
+
+def _status_checked(event: TokenStatusChecked) -> dict[str, Any]:
+    facts = {"level": "error", "event": "token_status.let_through", "check": event.check}
+    return facts | {"issuer": shown(event.issuer)}
+
+
 def _broke_glass(event: BreakGlassUsed) -> dict[str, Any]:
     whose = {"issuer": shown(event.issuer), "actor": shown(event.actor), "reason": shown(event.reason)}
     return {"level": "critical", "event": "key.break_glass"} | whose
@@ -186,6 +203,9 @@ _FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     ReplayClaimed: _claimed,
     KeyFileFailed: _file_failed,
     KeyMoved: _moved,
+    TokenStatusChanged: _status_changed,
+    TokenStatusAsked: _status_asked,
+    TokenStatusChecked: _status_checked,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
     BackendCalled: _called,
@@ -208,7 +228,10 @@ def _is_said_elsewhere(event: Event) -> bool:
         return not has_news(event)
     if isinstance(event, SchedulerTicked):
         return event.outcome not in ("failed", "clock_jumped")
-    return isinstance(event, BackendCalled | BackendChecked | SigningWaited) and event.reason is None
+    if isinstance(event, TokenStatusChecked):
+        return event.outcome != "let_through"
+    quiet = BackendCalled | BackendChecked | SigningWaited | TokenStatusAsked
+    return isinstance(event, quiet) and event.reason is None
 
 
 def _level(event: TokenSigned | CertificateLoaded | BackendCalled) -> str:
@@ -220,12 +243,8 @@ def _key(event: TokenDecided | TokenSigned | KeyMoved) -> dict[str, Any]:
     return {"issuer": shown(event.issuer), "kid": key_id, "alg": shown(event.algorithm)}
 
 
-Timed = (
-    TokenDecided | TokenSigned | ReplayClaimed | SigningWaited | KeySourceRefreshed | BackendCalled | SchedulerTicked
-)
-
-
-def _result(event: Timed) -> dict[str, Any]:
+def _result(event: Any) -> dict[str, Any]:
+    """Of an event that took a while, and may have failed."""
     return {"reason": event.reason, "duration_ms": round(event.duration_s * 1000, 3)}
 
 

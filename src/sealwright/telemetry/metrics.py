@@ -29,6 +29,9 @@ from sealwright.events import (
     StatementRefreshed,
     TokenDecided,
     TokenSigned,
+    TokenStatusAsked,
+    TokenStatusChanged,
+    TokenStatusChecked,
 )
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import (
@@ -63,6 +66,8 @@ _CALLS = _choices(BackendCalled, "call")
 _POLLS = _choices(EventsPolled, "outcome")
 _REPLAYS = frozenset(get_args(ReplayOutcome))
 _TICKS = _choices(SchedulerTicked, "outcome")
+_STATUSES = _choices(TokenStatusChecked, "outcome")
+_STATUS_CHECKS = _choices(TokenStatusChecked, "check")
 
 
 class Metrics:
@@ -95,6 +100,9 @@ class Metrics:
             StaleFeedIgnored: self._ignored,
             EventsPolled: self._polled,
             KeyMoved: self._moved,
+            TokenStatusChanged: self._status_changed,
+            TokenStatusAsked: self._status_asked,
+            TokenStatusChecked: self._status_checked,
             BreakGlassUsed: self._broke_glass,
             BackendCalled: self._called,
             SchedulerTicked: self._ticked,
@@ -189,6 +197,20 @@ class Metrics:
         after = choice_label(event.after, KEY_STATES)
         labels = (self._issuers[event.issuer], algorithm_label(event.algorithm), before, after)
         self._instruments.moves[labels].inc()
+
+    def _status_changed(self, event: TokenStatusChanged) -> None:
+        self._instruments.token_changes[self._issuers[event.issuer], choice_label(event.status, _STATUSES)].inc()
+
+    def _status_asked(self, event: TokenStatusAsked) -> None:
+        labels = (choice_label(event.check, _STATUS_CHECKS), self._issuers[event.issuer], reason_label(event.reason))
+        self._instruments.token_asks[labels].observe(event.duration_s)
+
+    def _status_checked(self, event: TokenStatusChecked) -> None:
+        check, issuer = choice_label(event.check, _STATUS_CHECKS), self._issuers[event.issuer]
+        outcome, cached = choice_label(event.outcome, _STATUSES), "yes" if event.cached else "no"
+        self._instruments.token_checks[check, issuer, outcome, cached].inc()
+        if event.age_s is not None:
+            self._instruments.token_ages[check, issuer].set(event.age_s)
 
     def _broke_glass(self, event: BreakGlassUsed) -> None:
         self._instruments.broken_glass[self._issuers[event.issuer],].inc()

@@ -57,4 +57,18 @@ class Unbound:
         self.check(seen, now)
 
 
+class AnyBinding:
+    """For whoever is asked about a token that somebody else was shown: that one judges the evidence."""
+
+    name = "binding"
+    expects = "nothing: whoever was shown the token judges it"
+
+    def check(self, _: Proven, __: float) -> None:
+        pass
+
+    async def acheck(self, _: Proven, __: float) -> None:
+        pass
+
+
 UNBOUND = Unbound()
+ANY_BINDING = AnyBinding()

@@ -88,4 +88,4 @@ class Announcing:
     def _shown(self, name: str) -> Shown:
         keys = self._process.publications.issuer(name)
         key_ids = frozenset(str(key.key_id) for key in keys.jwks)
-        return Shown(name, keys.sequence, keys.changed_at, key_ids)
+        return Shown(name, self._process.sequence(name), keys.changed_at, key_ids)

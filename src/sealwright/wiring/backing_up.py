@@ -113,6 +113,7 @@ def _later(tar: tarfile.TarFile, feeds: Iterable[bytes]) -> Later:
     rows = (line["row"] for line in _lines(tar) if line["table"] == "keys")
     roots = [json.loads(row["public"]) for row in rows if row["purpose"] == "trust-root" and row["public"]]
     keys, revoked, version = JWKSet.from_dict({"keys": roots}), dict[str, float](), 0
+    tokens = set[tuple[str, str]]()
     for feed in feeds:
         jws = verify_signature(feed.strip(), keys)
         if jws.header.type != TYP:
@@ -120,7 +121,8 @@ def _later(tar: tarfile.TarFile, feeds: Iterable[bytes]) -> Later:
         said = parse_feed(jws.json())
         version = max(version, said.sequence)
         revoked.update({key.key_id: key.revoked_at for key in said.revoked})
-    return Later(revoked, version)
+        tokens |= {(said.issuer.rpartition("/")[2], digest) for digest in said.tokens}
+    return Later(revoked, version, tokens)
 
 
 @contextmanager

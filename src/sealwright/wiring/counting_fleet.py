@@ -28,7 +28,7 @@ def count_fleet(process: SingleProcess) -> None:
 def _counted(
     process: SingleProcess, name: str, records: Sequence[KeyRecord], them: Sequence[Member], heard: Sequence[Member]
 ) -> FleetCounted:
-    published = Published(process.publications.issuer(name).sequence, 0.0)
+    published = Published(process.sequence(name), 0.0)
     behind = sum(bool(shortfalls(one, name, records, published)) for one in heard)
     now = process.clock.now()
     lag_s, held_s = _rotation_lag_s(records, heard, now), _enforcement_s(records, heard, now)

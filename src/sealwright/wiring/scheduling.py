@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sealwright.errors import Reason, RefusedError
 from sealwright.events import OrphansCounted, tell
 from sealwright.keys import audit_statements
@@ -12,7 +14,7 @@ from sealwright.settings import INTERNAL_ISSUER, ServiceSettings
 from sealwright.wiring.signing import SigningSide
 
 ORPHANS_EVERY_S = 86_400.0
-FORGET_EVERY_S = 3600.0
+FORGET_LOST_EVERY_S, FORGET_TOKENS_EVERY_S = 3600.0, 60.0
 
 
 def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Scheduler:
@@ -26,11 +28,14 @@ def build_scheduler(settings: ServiceSettings, signing: SigningSide) -> Schedule
         observer=signing.observer,
         every_s=every_s,
     )
-    scheduler.chores.append(Chore("orphans", lambda: count_orphans(signing), round(ORPHANS_EVERY_S / every_s)))
-    checkpoint_ticks = max(1, round(settings.audit_checkpoint_every_s / every_s))
-    scheduler.chores.append(Chore("audit_checkpoint", lambda: write_checkpoint(signing), checkpoint_ticks))
-    scheduler.chores.append(Chore("revocations_enforced", lambda: note_enforced(signing)))
-    scheduler.chores.append(Chore("fleet", lambda: forget_lost(signing), round(FORGET_EVERY_S / every_s)))
+    chores = (
+        ("orphans", count_orphans, ORPHANS_EVERY_S),
+        ("audit_checkpoint", write_checkpoint, settings.audit_checkpoint_every_s),
+        ("revocations_enforced", note_enforced, every_s),
+        ("fleet", forget_lost, FORGET_LOST_EVERY_S),
+        ("expired_tokens", forget_tokens, FORGET_TOKENS_EVERY_S),
+    )
+    scheduler.chores += [Chore(name, partial(do, signing), max(1, round(s / every_s))) for name, do, s in chores]
     return scheduler
 
 
@@ -43,6 +48,11 @@ def note_enforced(signing: SigningSide) -> None:
     """Revocations that every live verifier obeys by now."""
     found = Enforcements(signing.catalog, signing.lifecycle.fleet, signing.clock)
     found.write(signing.catalog.records(), actor=ACTOR, reason=REASON)
+
+
+def forget_tokens(signing: SigningSide) -> None:
+    """Tokens that have expired need not be remembered as revoked."""
+    signing.catalog.forget_tokens(signing.clock.now())
 
 
 def write_checkpoint(signing: SigningSide) -> None:

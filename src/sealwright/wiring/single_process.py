@@ -10,18 +10,22 @@ from sealwright.config.tables import IssuerTable
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.applied_policies import CatalogPolicies
 from sealwright.keys.audit import AuditEntry
+from sealwright.keys.managed_signer import ManagedSigner
 from sealwright.keys.policy import IssuerPolicy
+from sealwright.keys.token_statuses import TokenStatuses
 from sealwright.profiles import access_token
 from sealwright.settings import INTERNAL_ISSUER, ServiceSettings, Timings
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import KeySource
-from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.policy import IGNORE_AUDIENCE, Ignore, VerificationPolicy
 from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.sources.snapshot import SnapshotKeys
+from sealwright.trust.token_check import ANY_BINDING, UNBOUND, TokenCheck
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.applying import Applying, Plan
 from sealwright.wiring.key_encryption import KeyEncryption
 from sealwright.wiring.observing import Observing
+from sealwright.wiring.own_revocations import OwnRevocations
 from sealwright.wiring.publishing import Publications
 from sealwright.wiring.signing import SigningSide
 from sealwright.wiring.statements import SignedStatements
@@ -51,18 +55,16 @@ class SingleProcess:
         self.encryption = encryption
         self.clock = signing.clock
         self.stopping = False  # nobody is kept waiting any more
-        self.statements = SignedStatements(
-            signing.catalog,
-            lambda: signing.signer(INTERNAL_ISSUER, "trust-root"),
-            settings.issuer_url,
-            signing.clock,
-        )
+        self.tokens = TokenStatuses(signing.catalog, signing.clock, observing.observer)
+        self.statements = self._statements()
+        self._revocations = OwnRevocations(publications, self.tokens, f"{settings.at_url()}/issuers")
         self._shown = shown
         self._foreign: dict[str, KeySource] = {
             issuer: RemoteJWKSet(url, observer=observing.observer, clock=self.clock)
             for issuer, url in settings.trusted_issuers.items()
         }
         self._verifier_of = lru_cache(maxsize=256)(self._build_verifier)
+        self._reader_of = lru_cache(maxsize=256)(self._build_reader)
         self.applying = Applying(
             signing.catalog,
             policies,
@@ -81,11 +83,24 @@ class SingleProcess:
         """Decides over access tokens of our own issuers and of the trusted foreign ones, for one audience."""
         return self._verifier_of(audience, self.signing.catalog.version())
 
+    def reader(self, issuer: str, *, marked: bool = False) -> Verifier:
+        """Decides over tokens of one issuer of ours for whoever asks about a token without taking it: its audience and
+        its binding are for others to judge. With ``marked`` a token that is revoked or suspended is good enough.
+
+        Raises RejectedError ``request.not_found``.
+        """
+        self.publications.issuer(issuer)
+        return self._reader_of(issuer, marked, self.signing.catalog.version())
+
+    def sequence(self, issuer: str) -> int:
+        """The version of the catalog as of which keys, revocations or revoked tokens of an issuer last changed."""
+        return max(self.publications.issuer(issuer).sequence, self.tokens.sequence(issuer))
+
     def operators(self) -> Verifier:
         """Decides over credentials: access tokens of the internal issuer for this service itself."""
         return Verifier(
             issuers=[self._own_issuer(INTERNAL_ISSUER, self.settings.at_url())],
-            revocation=self,
+            revocation=self._revocations,
             observer=self.observing.observer,
             clock=self.clock,
         )
@@ -120,17 +135,6 @@ class SingleProcess:
             return None
         return self.plan(settings.issuers, settings.timings, settings.backends.keys())[1]
 
-    def key_revoked(self, issuer: str, key_id: str) -> bool:
-        """The RevocationList of our own issuers: what the catalog says now, with no cache in between."""
-        prefix, _, name = issuer.rpartition("/")
-        if prefix != f"{self.settings.at_url()}/issuers" or name not in self.publications.issuers():
-            return False
-        return key_id in self.publications.issuer(name).revoked
-
-    def token_revoked(self, issuer: str, token_id: str) -> bool:  # noqa: ARG002
-        """No single token of ours can be revoked yet."""
-        return False
-
     def close(self) -> None:
         self.signing.close()
         for source in self._foreign.values():
@@ -139,6 +143,13 @@ class SingleProcess:
     def _open_new(self, issuer: str, actor: str, reason: str) -> None:
         self._shown.add(issuer)
         self.signing.lifecycle.open_issuer(issuer, actor=actor, reason=reason)
+
+    def _statements(self) -> SignedStatements:
+        def trust_root() -> ManagedSigner:
+            return self.signing.signer(INTERNAL_ISSUER, "trust-root")
+
+        url, clock, signer = self.settings.issuer_url, self.clock, self.signing.signer
+        return SignedStatements(self.signing.catalog, trust_root, signer, self.tokens, url, clock)
 
     def _answerable(self) -> list[tuple[str, str, str, str]]:
         """Each issuer with its owner, pager and runbook, for metrics."""
@@ -151,9 +162,16 @@ class SingleProcess:
         trusted = [self._own_issuer(name, audience) for name in names if name != INTERNAL_ISSUER]
         for issuer, source in self._foreign.items():
             trusted.append(TrustedIssuer(VerificationPolicy(issuer=issuer, audience=audience), source))
-        return Verifier(issuers=trusted, revocation=self, observer=self.observing.observer, clock=self.clock)
+        return Verifier(
+            issuers=trusted, revocation=self._revocations, observer=self.observing.observer, clock=self.clock
+        )
 
-    def _own_issuer(self, name: str, audience: str) -> TrustedIssuer:
+    def _build_reader(self, name: str, marked: bool, _: int) -> Verifier:
+        issuer = self._own_issuer(name, IGNORE_AUDIENCE, ANY_BINDING)
+        revocation = self._revocations.of_keys if marked else self._revocations
+        return Verifier(issuers=[issuer], revocation=revocation, observer=self.observing.observer, clock=self.clock)
+
+    def _own_issuer(self, name: str, audience: str | Ignore, binding: TokenCheck = UNBOUND) -> TrustedIssuer:
         def published() -> JWKSet:
             return self.publications.issuer(name).jwks
 
@@ -164,4 +182,4 @@ class SingleProcess:
             leeway_s=self.policies.of(name).timings.leeway_s,
             label=name,
         )
-        return TrustedIssuer(policy, SnapshotKeys(published))
+        return TrustedIssuer(policy, SnapshotKeys(published), binding)

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from sealwright.errors import Reason, RefusedError
 from sealwright.keys.audit import MAIN_CHAIN, AuditEntry, Chain, Head, chained, head_of, start_of
-from sealwright.keys.catalog import Change, Document, Insert, Put, Remove, Replace
+from sealwright.keys.catalog import Change, Document, Insert, Mark, Put, Remove, Replace
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
+from sealwright.keys.token_status import TokenStatus
 from sealwright.keys.turns import LocalTurns
 
 
@@ -25,6 +26,8 @@ class MemoryCatalog:
         self._turns = LocalTurns()
         self._records: dict[str, KeyRecord] = {}
         self._documents: dict[tuple[str, str], Document] = {}
+        self._tokens: dict[tuple[str, str], TokenStatus] = {}
+        self._marked_at: dict[tuple[str, str], int] = {}
         self._audit: list[AuditEntry] = []
         self._before = start_of(self.writer)
         self._version = 0
@@ -41,18 +44,49 @@ class MemoryCatalog:
         with self._lock:
             return self._documents.get((kind, name))
 
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
+        with self._lock:
+            tokens, since = self._tokens, self._marked_at
+            if after is None:
+                return [token for token in tokens.values() if token.status]
+            return [tokens[key] for key, version in since.items() if version > after and key in tokens]
+
+    def token(self, issuer: str, digest: str) -> TokenStatus | None:
+        with self._lock:
+            return self._tokens.get((issuer, digest))
+
+    def reserve(self, tokens: Sequence[TokenStatus]) -> list[TokenStatus]:
+        with self._lock:
+            if any((token.issuer, token.digest) in self._tokens for token in tokens):
+                raise _conflict()
+            taken = {(token.issuer, token.list_id, token.place) for token in self._tokens.values()}
+            free = [token for token in tokens if (token.issuer, token.list_id, token.place) not in taken]
+            self._tokens |= {(token.issuer, token.digest): token for token in free}
+            return free
+
+    def forget_tokens(self, now: float) -> int:
+        with self._lock:
+            kept = {key: token for key, token in self._tokens.items() if now < token.forgotten_at}
+            count, self._tokens = len(self._tokens) - len(kept), kept
+            self._marked_at = {key: version for key, version in self._marked_at.items() if key in kept}
+            return count
+
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         with self._lock:
-            records, documents = dict(self._records), dict(self._documents)
+            records, documents, tokens = dict(self._records), dict(self._documents), dict(self._tokens)
             for change in changes:
                 if isinstance(change, Insert | Replace):
                     _apply(records, change)
+                elif isinstance(change, Mark):
+                    _mark(tokens, change)
                 else:
                     _write(documents, change)
             _check_invariants(records)
-            self._records, self._documents = records, documents
+            self._records, self._documents, self._tokens = records, documents, tokens
             self._append(entry)
             self._version += 1
+            marks = [change.token for change in changes if isinstance(change, Mark)]
+            self._marked_at |= {(token.issuer, token.digest): self._version for token in marks}
 
     def record_signatures(self, record: KeyRecord, entry: AuditEntry) -> None:
         with self._lock:
@@ -125,6 +159,14 @@ def _write(documents: dict[tuple[str, str], Document], change: Put | Remove) -> 
         documents[key] = document
     else:
         del documents[key]
+
+
+def _mark(tokens: dict[tuple[str, str], TokenStatus], change: Mark) -> None:
+    token = change.token
+    stored = tokens.get((token.issuer, token.digest))
+    if (None if stored is None else stored.status) != change.before:
+        raise _conflict()
+    tokens[token.issuer, token.digest] = token
 
 
 def _check_invariants(records: dict[str, KeyRecord]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, S
 from sealwright.errors import ConfigurationError, Reason, RefusedError, SealwrightError, UnavailableError
 from sealwright.keys.audit import AuditEntry, Chain, Head
 from sealwright.keys.catalog import Change, Document
-from sealwright.keys.catalogs import sql_audit, sql_dump
+from sealwright.keys.catalogs import sql_audit, sql_dump, sql_tokens
 from sealwright.keys.catalogs.database import Database, conflict, unavailable
 from sealwright.keys.catalogs.sql_audit import OwnChain
 from sealwright.keys.catalogs.sql_changes import apply, replaced_handles
@@ -31,6 +31,7 @@ from sealwright.keys.catalogs.sql_tables import (
 from sealwright.keys.catalogs.version_watch import VersionWatch
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
+from sealwright.keys.token_status import TokenStatus
 
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
 SILENCE_S = 1.0  # a failure that took longer was silence
@@ -99,6 +100,22 @@ class SqlCatalog:
         with self._transaction() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else document_of_row(row)
+
+    def marked_tokens(self, after: int | None = None) -> list[TokenStatus]:
+        with self._transaction() as connection:
+            return sql_tokens.marked(connection, after)
+
+    def token(self, issuer: str, digest: str) -> TokenStatus | None:
+        with self._transaction() as connection:
+            return sql_tokens.find(connection, issuer, digest)
+
+    def reserve(self, tokens: Sequence[TokenStatus]) -> list[TokenStatus]:
+        with self._transaction(writes=True) as connection:
+            return sql_tokens.reserve(connection, tokens)
+
+    def forget_tokens(self, now: float) -> int:
+        with self._transaction(writes=True) as connection:
+            return sql_tokens.forget(connection, now)
 
     def commit(self, changes: Sequence[Change], entry: AuditEntry) -> None:
         with self._chain.appending(), self._transaction(writes=True) as connection:

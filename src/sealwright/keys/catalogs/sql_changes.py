@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from sealwright.keys.catalog import Change, Insert, Put, Remove, Replace
+from sealwright.keys.catalog import Change, Insert, Mark, Put, Remove, Replace
 from sealwright.keys.catalogs.database import conflict
-from sealwright.keys.catalogs.sql_tables import DOCUMENTS, KEYS, row_of_document, row_of_record
+from sealwright.keys.catalogs.sql_tables import (
+    CATALOG,
+    DOCUMENTS,
+    KEYS,
+    TOKENS,
+    row_of_document,
+    row_of_record,
+    row_of_token,
+)
 from sealwright.keys.states import KeyState
 
 
@@ -19,6 +27,8 @@ def apply(connection: Connection, changes: Sequence[Change]) -> None:
     for change in sorted(changes, key=_order):
         if isinstance(change, Put | Remove):
             _write(connection, change)
+        elif isinstance(change, Mark):
+            _mark(connection, change)
         else:
             _apply(connection, change)
 
@@ -52,6 +62,15 @@ def _write(connection: Connection, change: Put | Remove) -> None:
     else:
         before = DOCUMENTS.c.generation == row["generation"] - 1
         _check_one(connection.execute(update(DOCUMENTS).where(of_it, before).values(row)))
+
+
+def _mark(connection: Connection, change: Mark) -> None:
+    row = row_of_token(change.token) | {"version": select(CATALOG.c.version).scalar_subquery()}
+    if change.before is None:
+        connection.execute(insert(TOKENS).values(row))
+        return
+    of_it = (TOKENS.c.issuer == row["issuer"]) & (TOKENS.c.digest == row["digest"])
+    _check_one(connection.execute(update(TOKENS).where(of_it, TOKENS.c.status == change.before).values(row)))
 
 
 def _check_one(result: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,12 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sealwright.errors import ConfigurationError, Reason, RefusedError
 from sealwright.keys.audit import Head, follow, start_of
+from sealwright.keys.catalogs import sql_tokens
 from sealwright.keys.catalogs.sql_tables import (
     AUDIT,
     CATALOG,
     DOCUMENTS,
     KEYS,
     SIGNATURES,
+    TOKENS,
     entry_of_row,
     record_of_row,
     row_of_record,
@@ -28,15 +30,18 @@ from sealwright.keys.restoring import VERSION_GAP, merged
 
 Line = Mapping[str, Any]  # {"table": name, "row": {column: value}}
 # The order in which a dump has them; the audit is last, since it is long and is checked while it is read.
-_TABLES: Mapping[str, Table] = {table.name: table for table in (CATALOG, KEYS, SIGNATURES, DOCUMENTS, AUDIT)}
+_TABLES: Mapping[str, Table] = {table.name: table for table in (CATALOG, KEYS, SIGNATURES, DOCUMENTS, TOKENS, AUDIT)}
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """What is known to have happened after a backup was made: revoked kids and since when, and a version."""
+    """What is known to have happened after a backup was made: revoked kids and since when, a version, and revoked
+    tokens as their issuer and digest.
+    """
 
     revoked: Mapping[str, float]
     version: int
+    tokens: Collection[tuple[str, str]] = ()
 
 
 @contextmanager
@@ -86,6 +91,7 @@ def load(connection: Connection, lines: Iterable[Line], later: Later, now: float
             _load_version(connection, max(int(row["version"]) for row in rows), later)
         else:
             _load_missing(connection, _TABLES[name], rows)
+    sql_tokens.revoke_again(connection, later.tokens, now)
     return records
 
 
@@ -113,8 +119,10 @@ def _record(row: Mapping[str, Any]) -> KeyRecord:
 
 
 def _load_missing(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """A document or a time of signing that is here is later than the one in the backup."""
+    """A document, a time of signing or a token that is here is later than the one in the backup."""
     for row in rows:
+        if table is TOKENS and sql_tokens.is_placed(connection, row):
+            continue  # the one here was issued after the one in the backup was forgotten
         same = [column == row[column.name] for column in table.primary_key]
         if connection.execute(select(table).where(*same)).one_or_none() is None:
             connection.execute(insert(table).values(row))

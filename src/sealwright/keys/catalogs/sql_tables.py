@@ -14,6 +14,7 @@ from sealwright.keys.audit import AuditEntry
 from sealwright.keys.catalog import Document
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
+from sealwright.keys.token_status import TokenStatus
 
 METADATA = MetaData()
 
@@ -65,6 +66,23 @@ DOCUMENTS = Table(
     Column("generation", Integer, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+# What is remembered about single tokens until they are forgotten: a place in a status list, or a revocation.
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    Column("issuer", String(100), primary_key=True),
+    Column("digest", String(30), primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("expires_at", Float(53), nullable=False),
+    Column("forgotten_at", Float(53), nullable=False, index=True),
+    Column("list_id", Integer),
+    Column("place", Integer),
+    Column("version", BigInteger, nullable=False, index=True),  # of the catalog when the status last changed
+)
+_marked = text("status <> 0")
+Index("marked_tokens", TOKENS.c.issuer, sqlite_where=_marked, postgresql_where=_marked)
+Index("one_token_a_place", TOKENS.c.issuer, TOKENS.c.list_id, TOKENS.c.place, unique=True)
 
 AUDIT = Table(
     "audit",
@@ -119,6 +137,15 @@ def row_of_document(document: Document) -> dict[str, Any]:
 
 def document_of_row(row: Row[Any]) -> Document:
     return Document(row.kind, row.name, json.loads(row.body), row.generation)
+
+
+def row_of_token(token: TokenStatus) -> dict[str, Any]:
+    """With the version 0, which no change has."""
+    return {**asdict(token), "forgotten_at": token.forgotten_at, "version": 0}
+
+
+def token_of_row(row: Row[Any]) -> TokenStatus:
+    return TokenStatus(row.issuer, row.digest, row.status, row.expires_at, row.list_id, row.place)
 
 
 def row_of_entry(entry: AuditEntry) -> dict[str, Any]:

@@ -12,8 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
+from sealwright.keys.token_status import LISTS
+from sealwright.services import http
 from sealwright.settings import DEFAULT_ISSUER, INTERNAL_ISSUER
+from sealwright.statements.status_list import MEDIA_TYPE
 from sealwright.wiring.publishing import Publications, etag
 
 JWK_SET_TYPE = "application/jwk-set+json"
@@ -28,6 +32,8 @@ class Statements(Protocol):
     def trust_bundle(self, issuer: str) -> str: ...
 
     def historical_keys(self, issuer: str) -> str: ...
+
+    def status_list(self, issuer: str, list_id: int) -> str: ...
 
 
 class WellKnown:
@@ -48,6 +54,7 @@ class WellKnown:
             _page("/issuers/{issuer}/.well-known/revoked-keys", self.revoked_keys),
             _page("/issuers/{issuer}/.well-known/trust-bundle", self.trust_bundle),
             _page("/issuers/{issuer}/.well-known/jwks-archive", self.historical_keys),
+            _page("/issuers/{issuer}/status-lists/{list_id:int}", self.status_list),
             _page("/.well-known/trust-root.jwks.json", self.trust_root),
         ]
 
@@ -67,6 +74,9 @@ class WellKnown:
             "id_token_signing_alg_values_supported": list(algorithms),
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
+            "introspection_endpoint": f"{issuer}/introspect",
+            "introspection_endpoint_auth_methods_supported": ["Bearer"],
+            "revocation_endpoint": f"{issuer}/revoke",
         }
         body = strict_json.encode_object(page)
         return _cached(request, body, etag(body), self._publications.max_age_s(name), "application/json")
@@ -85,6 +95,18 @@ class WellKnown:
         name = _issuer(request)
         max_age_s = self._publications.max_age_s(name)
         return await self._statement(request, self._statements.historical_keys, "application/jwk-set+jwt", max_age_s)
+
+    async def status_list(self, request: Request) -> Response:
+        """The statuses of tokens that were issued with one, as of now."""
+        list_id = request.path_params["list_id"]
+        if list_id >= LISTS:
+            raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such status list")
+        if "time" in request.query_params:
+            past = RejectedError(Reason.REQUEST_MALFORMED, "a status list says what is now: leave out the time")
+            return http.problem(past, status=501)
+        return await self._statement(
+            request, lambda issuer: self._statements.status_list(issuer, list_id), MEDIA_TYPE, 0
+        )
 
     async def trust_root(self, request: Request) -> Response:
         """What verifiers pin; compare it with a copy that came another way."""
@@ -115,6 +137,9 @@ def openapi_paths() -> dict[str, Any]:
         summary = f"The signed {what}"
         described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
         paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
+    number = {"name": "list_id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    listed = {"summary": "A status list of an issuer", "parameters": [*named, number], "responses": found | missing}
+    paths["/issuers/{issuer}/status-lists/{list_id}"] = {"get": listed}
     root = {"summary": "The JWK Set of the trust root, which signs the statements", "responses": found}
     paths["/.well-known/trust-root.jwks.json"] = {"get": root}
     return paths

@@ -16,7 +16,7 @@ from sealwright.settings import IssuerName
 
 _NO_STORE = {"Cache-Control": "no-store"}
 Text = Annotated[str, Field(min_length=1, max_length=500)]
-Role = Literal["operator", "signer", "approver", "auditor", "archivist", "custodian", "verifier"]
+Role = Literal["operator", "signer", "approver", "auditor", "archivist", "custodian", "verifier", "revoker", "resource"]
 Subject = Annotated[str, Field(min_length=1, max_length=100)]
 
 

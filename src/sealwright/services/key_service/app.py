@@ -21,6 +21,7 @@ from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.planning import LONGEST_PLAN_S
 from sealwright.services.key_service.policy_routes import policy_routes
 from sealwright.services.key_service.secret_routes import secret_routes
+from sealwright.services.key_service.token_routes import token_routes
 from sealwright.settings import BackendName, IssuerName, SigningAlgorithm
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -93,6 +94,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(audit_routes(operations, credentials))
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
+    app.include_router(token_routes(operations, credentials))
     app.include_router(access_routes.credential_routes(operations, credentials))
     app.include_router(access_routes.approval_routes(operations, credentials))
     return app

@@ -16,6 +16,7 @@ from sealwright.services.key_service.newcomers import newcomer_of
 from sealwright.services.key_service.planning import health_of, orphans_of, plan_of
 from sealwright.services.key_service.secret_operations import SecretOperations
 from sealwright.services.key_service.signing_operations import SigningOperations, refuse_internal
+from sealwright.services.key_service.token_operations import TokenOperations
 from sealwright.services.key_service.views import canary_view, rotation_view, view
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
@@ -40,6 +41,11 @@ class KeyOperations(IssuerOperations):
     def secrets(self) -> SecretOperations:
         """HMAC secrets of partners."""
         return SecretOperations(self._process, self._actor)
+
+    @property
+    def tokens(self) -> TokenOperations:
+        """Single tokens that were issued before."""
+        return TokenOperations(self._process, self._actor)
 
     @property
     def access(self) -> AccessOperations:

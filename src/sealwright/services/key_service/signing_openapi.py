@@ -10,6 +10,10 @@ _TOKEN = {
     "claims": {"type": "object", "description": "At least sub; iss, aud, iat, exp and jti are written for you."},
     "audience": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
     "lifetime_s": {"type": "number", "description": "Seconds; the longest allowed when left out."},
+    "status": {
+        "type": "boolean",
+        "description": "Give the token a place in a status list, so that it can be suspended.",
+    },
 }
 _REUSE = {
     "reuse": {

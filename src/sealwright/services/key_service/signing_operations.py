@@ -12,7 +12,9 @@ from sealwright.keys.managed_signer import SignedToken
 from sealwright.keys.presigned import Question
 from sealwright.keys.signing_queue import Deadline
 from sealwright.profiles.access_token import TYP, access_token_payload
+from sealwright.profiles.claims_token import new_token_id
 from sealwright.settings import INTERNAL_ISSUER
+from sealwright.statements.status_list import Reference, reference_claim
 from sealwright.wiring.single_process import SingleProcess
 
 MOST_IN_BATCH = 500
@@ -34,25 +36,35 @@ class SigningOperations:
         audience: str | Sequence[str],
         lifetime_s: float | None = None,
         reuse: bool = False,
+        status: bool = False,
     ) -> dict[str, Any]:
         """An access token (RFC 9068) of an issuer; never one of the internal issuer.
 
         ``reuse`` allows a token that was signed for the same question before, of which at least half its life is
-        left: whoever asks gets the same "jti" as the last time.
+        left: whoever asks gets the same "jti" as the last time. ``status`` gives the token a place in a status list.
         """
         refuse_internal(issuer)
+        if reuse and status:
+            raise RejectedError(Reason.REQUEST_MALFORMED, "a token that may be reused has no status of its own")
+        lifetime_s = self._lifetime_s(issuer, lifetime_s)
         if reuse:
-            return self._reusable(issuer, claims, audience, self._lifetime_s(issuer, lifetime_s))
-        return self.issue(issuer, self._named(claims), audience, lifetime_s)
+            return self._reusable(issuer, claims, audience, lifetime_s)
+        one = {"claims": self._named(claims), "audience": audience, "lifetime_s": lifetime_s, "status": status}
+        (placed,) = self._placed(issuer, [one])
+        return self.issue(issuer, placed, audience, lifetime_s)
 
     def issue_tokens(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Access tokens for a list of {claims, audience, lifetime_s}, in its order: all or none."""
+        """Access tokens for a list of {claims, audience, lifetime_s, status}, in its order: all or none."""
         refuse_internal(issuer)
         _check_batch(tokens)
         lifetimes = [self._lifetime_s(issuer, one.get("lifetime_s")) for one in tokens]
-        payloads = [
-            self._payload(issuer, self._named(one["claims"]), one["audience"], lifetime_s)
+        named = [
+            {**one, "claims": self._named(one["claims"]), "lifetime_s": lifetime_s}
             for one, lifetime_s in zip(tokens, lifetimes, strict=True)
+        ]
+        payloads = [
+            self._payload(issuer, claims, one["audience"], one["lifetime_s"])
+            for one, claims in zip(named, self._placed(issuer, named), strict=True)
         ]
         signed = self._sign(issuer, [(payload, TYP) for payload in payloads])
         answers = [
@@ -76,6 +88,28 @@ class SigningOperations:
         """Compact JWSs for a list of payloads and types, in its order: all or none."""
         _check_batch(payloads)
         return {"signed": self._signed(issuer, payloads)}
+
+    def sign_answer(self, issuer: str, claims: Mapping[str, Any], *, typ: str) -> str:
+        """A JWT of a type of ours that is no token, such as a signed answer."""
+        return self._sign(issuer, [(strict_json.encode_object(claims), typ)])[0].token
+
+    def _placed(self, issuer: str, tokens: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The claims of tokens, with a place in a status list for those that are to have one."""
+        wanted: dict[int, dict[str, Any]] = {}
+        for number, one in enumerate(tokens):
+            if one.get("status"):
+                if "status" in one["claims"]:
+                    raise RejectedError(Reason.REQUEST_MALFORMED, 'the claim "status" is ours to set: leave it out')
+                wanted[number] = {"jti": new_token_id(), **one["claims"]}
+                self._payload(issuer, wanted[number], one["audience"], one["lifetime_s"])  # no place for a bad request
+        now = self._process.clock.now()
+        asked = [(claims["jti"], now + tokens[number]["lifetime_s"]) for number, claims in wanted.items()]
+        for claims, token in zip(wanted.values(), self._process.tokens.place(issuer, asked), strict=True):
+            assert token.list_id is not None
+            assert token.place is not None
+            uri = self._process.statements.status_list_url(issuer, token.list_id)
+            claims["status"] = reference_claim(Reference(uri, token.place))
+        return [wanted.get(number, one["claims"]) for number, one in enumerate(tokens)]
 
     def _signed(self, issuer: str, payloads: Sequence[tuple[bytes, str]]) -> list[dict[str, Any]]:
         refuse_internal(issuer)

@@ -18,7 +18,7 @@ from sealwright.services.key_service.signing_front import SigningFront
 from sealwright.services.key_service.signing_operations import MOST_IN_BATCH, SigningOperations
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_TOKEN_MEMBERS, _PAYLOAD_MEMBERS = {"claims", "audience", "lifetime_s"}, {"payload", "typ"}
+_TOKEN_MEMBERS, _PAYLOAD_MEMBERS = {"claims", "audience", "lifetime_s", "status"}, {"payload", "typ"}
 
 
 class SigningRoutes:
@@ -107,6 +107,7 @@ def _token(body: Mapping[str, Any]) -> dict[str, Any]:
         "claims": http.member(body, "claims", dict),
         "audience": http.member(body, "audience", (str, list)),
         "lifetime_s": http.member(body, "lifetime_s", (int, float), None),
+        "status": http.member(body, "status", bool, False),
     }
 
 

@@ -41,10 +41,13 @@ class Answer:
 
 
 class BoundedGet:
-    """Asks one address. Raises UnavailableError ``source.*`` for all but an answer; its status is the caller's."""
+    """Asks one address. Raises UnavailableError ``source.*`` for all but an answer; its status is the caller's.
 
-    def __init__(self, address: KeyAddress, tls: ssl.SSLContext | None = None) -> None:
-        self.address, self._tls = address, tls
+    With a ``form`` it is a POST of that.
+    """
+
+    def __init__(self, address: KeyAddress, tls: ssl.SSLContext | None = None, form: bytes | None = None) -> None:
+        self.address, self._tls, self._form = address, tls, form
         self._closed = False
         self._http: Checked | None = None
 
@@ -80,9 +83,8 @@ class BoundedGet:
     def _exchange(self, http: Checked, headers: Mapping[str, str]) -> Answer:
         if self._closed:
             raise unavailable("the key source is closed")
-        http.request(
-            "GET", self.address.target, headers={**_HEADERS, **headers}, preload_content=False, decode_content=False
-        )
+        sent, method = {**_HEADERS, **headers}, "GET" if self._form is None else "POST"
+        http.request(method, self.address.target, self._form, headers=sent, preload_content=False, decode_content=False)
         response = http.getresponse()
         return Answer(response.status, response.headers, _body(response) if response.status == 200 else b"")
 
