@@ -106,7 +106,7 @@ class FleetOperations:
 
     def _published(self, name: str) -> Published:
         keys, clock = self._process.publications.issuer(name), self._process.clock
-        return Published(keys.sequence, clock.now() - (clock.monotonic() - keys.changed_at))
+        return Published(self._process.sequence(name), clock.now() - (clock.monotonic() - keys.changed_at))
 
     def _rehearsal(self, given: GivenTrial) -> dict[str, Any]:
         them = self._fleet.live(given.issuer)
