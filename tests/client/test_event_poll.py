@@ -231,6 +231,7 @@ def test_what_changed_while_a_poll_is_held_is_said_at_once(server, verifying):
         (200, b'{"sets":7}'),
         (200, b"[" * 9_000_000),
     ],
+    ids=["fails", "has no poll", "denies", "is no API", "answers another shape", "answers without end"],
 )
 def test_a_service_that_answers_badly_is_left_alone_for_a_while_and_polled_again(server, verifying, status, raw):
     one = verifying()
