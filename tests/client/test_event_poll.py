@@ -223,7 +223,15 @@ def test_what_changed_while_a_poll_is_held_is_said_at_once(server, verifying):
 
 @pytest.mark.parametrize(
     ("status", "raw"),
-    [(500, b""), (404, b"{}"), (401, b'{"reason":"credential.denied"}'), (200, b"<html>"), (200, b'{"sets":7}')],
+    [
+        (500, b""),
+        (404, b"{}"),
+        (401, b'{"reason":"credential.denied"}'),
+        (200, b"<html>"),
+        (200, b'{"sets":7}'),
+        (200, b"[" * 9_000_000),
+    ],
+    ids=["fails", "has no poll", "denies", "is no API", "answers another shape", "answers without end"],
 )
 def test_a_service_that_answers_badly_is_left_alone_for_a_while_and_polled_again(server, verifying, status, raw):
     one = verifying()

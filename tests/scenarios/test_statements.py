@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 from running_service import SHORT_TIMINGS, RunningService
 
 import sealwright as sw
 from sealwright.statements.trust_bundle import parse_bundle
+from sealwright.trust.sources.bundle import BundleKeys
+from sealwright.trust.trust_root import TrustRoot
 
 
 def page(service: RunningService, name: str) -> Any:
@@ -74,7 +78,7 @@ def test_statements_are_conditional_and_those_of_strangers_are_not_there(service
 
 
 def test_the_trust_bundle_lists_what_counts_and_marks_what_was_revoked(
-    start_service: Callable[..., RunningService],
+    start_service: Callable[..., RunningService], tmp_path: Path
 ) -> None:
     service = start_service(**SHORT_TIMINGS)
     first = page(service, "trust-bundle")
@@ -83,8 +87,17 @@ def test_the_trust_bundle_lists_what_counts_and_marks_what_was_revoked(
     published = service.request("GET", "/issuers/default/.well-known/jwks.json", credential=None).json()
     assert {key.key_id for key in before.keys} == {key["kid"] for key in published["keys"]}
     assert before.issuer == before.subject == f"{service.url}/issuers/default"
+    source = BundleKeys(before.issuer, None, TrustRoot(root(service)), tmp_path)
+    source.load(first.body)
+    verifier, token = sw.Verifier(issuer=before.issuer, audience="orders", keys=source), service.token()
+    assert verifier.decide(token).outcome == "accepted"
     leaked = service.keys()["active"][0]
     assert service.cli("keys", "emergency-rotate", "--reason", "laptop stolen").returncode == 0
+    source.load(page(service, "trust-bundle").body)
+    assert verifier.decide(token).reason == "key.revoked"
+    with pytest.raises(sw.RejectedError) as caught:
+        source.load(page(service, "jwks-archive").body)
+    assert caught.value.reason == "statement.malformed"
     after = parse_bundle(statement(service, "trust-bundle"))
     assert after.sequence > before.sequence
     assert {key.key_id for key in after.keys if "revoked" in key.members} == {leaked}
