@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 import sealwright as sw
 from sealwright.keys.audit import GENESIS, AuditEntry, chained, check_chain
 from sealwright.keys.catalog import Document, Put, Replace
+from sealwright.keys.catalogs import sql_dump
 from sealwright.keys.catalogs.sql import SqlCatalog
 from sealwright.keys.catalogs.sql_schema import SCRIPTS
 from sealwright.keys.fleet import Member
@@ -112,6 +113,14 @@ def test_the_second_schema_gets_room_for_what_verifiers_report(stored: Stored) -
         assert [one.instance for one in catalog.fleet.members()] == ["one"]
         assert (catalog.version(), list(catalog.audit())) == (41, [])  # neither a change of keys nor of the trail
     assert stored.revision == "0004"
+
+
+def test_what_verifiers_report_is_in_no_backup(stored: Stored) -> None:
+    """After a restore they say it again: what an old report says must hold nothing up, and let nothing pass."""
+    with contextlib.closing(SqlCatalog.open(stored.url, writer="main")) as catalog:
+        catalog.fleet.put([Member("orders", "one", NOW, NOW)])
+        with sql_dump.reading(str(stored.engine.url.render_as_string(hide_password=False))) as connection:
+            assert "verifiers" not in {line["table"] for line in sql_dump.dump(connection)}
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(stored: Stored) -> None:
