@@ -111,7 +111,9 @@ def test_an_issuer_s_tokens_can_be_required_to_be_bound(clock: ManualClock) -> N
 
 
 @pytest.mark.parametrize(
-    ("thumbprint", "expected"), [(X5T, None), (JKT, Reason.BINDING_MISMATCH), (None, Reason.BINDING_MISSING)]
+    ("thumbprint", "expected"),
+    [(X5T, None), (JKT, Reason.BINDING_MISMATCH), (None, Reason.BINDING_MISSING)],
+    ids=["its own", "another", "none"],
 )
 def test_a_token_of_a_certificate_needs_that_certificate(clock: ManualClock, thumbprint: Any, expected: Any) -> None:
     shown = Evidence(scheme="bearer", certificate_thumbprint=thumbprint)

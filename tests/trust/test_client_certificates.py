@@ -99,6 +99,14 @@ BAD = [
 ]
 
 
+FEW = [*GOOD[:2], ("rfc9440", "broken")]
+
+
+def numbered(cases: Any) -> list[str]:
+    """The certificates are others in each process, and the names of the cases must not be."""
+    return [f"{form} {number}" for number, (form, _) in enumerate(cases)]
+
+
 def proxies(form: Any, *networks: str) -> TrustedProxies:
     return TrustedProxies(networks or ("10.0.0.0/8",), form, NAMES[form])
 
@@ -108,12 +116,12 @@ def seen(form: Any, *values: str, peer: str | None = PROXY, **more: Any) -> Evid
     return evidence_of("GET", "https://a.example/", headers, peer=peer, proxies=proxies(form), **more)
 
 
-@pytest.mark.parametrize(("form", "value"), GOOD)
+@pytest.mark.parametrize(("form", "value"), GOOD, ids=numbered(GOOD))
 def test_a_proxy_tells_the_caller_s_certificate(form: str, value: str) -> None:
     assert seen(form, value).certificate_thumbprint == thumbprint()
 
 
-@pytest.mark.parametrize(("form", "value"), BAD)
+@pytest.mark.parametrize(("form", "value"), BAD, ids=numbered(BAD))
 def test_a_header_that_cannot_be_read_is_refused(form: str, value: str) -> None:
     with pytest.raises(RejectedError) as caught:
         seen(form, value)
@@ -121,7 +129,7 @@ def test_a_header_that_cannot_be_read_is_refused(form: str, value: str) -> None:
     assert value[:40] not in str(caught.value) or len(value) < 8
 
 
-@pytest.mark.parametrize(("form", "value"), GOOD[:3])
+@pytest.mark.parametrize(("form", "value"), GOOD[:3], ids=numbered(GOOD[:3]))
 def test_a_header_that_is_there_twice_is_refused(form: str, value: str) -> None:
     with pytest.raises(RejectedError) as caught:
         seen(form, value, value)
@@ -129,7 +137,7 @@ def test_a_header_that_is_there_twice_is_refused(form: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("peer", [STRANGER, None, "", "unix:", "10.1.2.3.4", "::ffff:198.51.100.7", "10.1.2.3, x"])
-@pytest.mark.parametrize(("form", "value"), [*GOOD[:2], ("rfc9440", "broken")])
+@pytest.mark.parametrize(("form", "value"), FEW, ids=numbered(FEW))
 def test_a_header_from_anybody_else_never_counts(form: str, value: str, peer: str | None) -> None:
     assert seen(form, value, peer=peer).certificate_thumbprint is None
     assert seen(form, value, value, peer=peer).certificate_thumbprint is None
