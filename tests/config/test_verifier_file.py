@@ -216,8 +216,7 @@ def test_a_good_file_has_no_fault(tmp_path: Path) -> None:
 
 def test_what_this_build_cannot_fulfil_stops_the_start_instead_of_being_left_out(tmp_path: Path) -> None:
     asked = 'introspection = { url = "https://id.example/i", credential_file = "c" }\n'
-    obeyed = '[sealwright]\nname = "v"\ntrust_root_file = "r"\nstate_folder = "s"\n'
-    for option in ('status_lists = { prefixes = "https://id.example/" }\n', asked, obeyed):
+    for option in ('status_lists = { prefixes = "https://id.example/" }\n', asked):
         file = VerifierFile.model_validate(tomllib.loads(GOOD + option))
         with pytest.raises(sw.ConfigurationError, match="nothing that could fulfil"):
             build_verifying(file, tmp_path, build_observing(()).observer)

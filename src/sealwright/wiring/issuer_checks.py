@@ -5,9 +5,9 @@ An option that nothing here fulfils stops the start: it is never left out silent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from sealwright.clock import Clock
 from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
@@ -17,18 +17,37 @@ from sealwright.trust.binding import JKT, X5T, Binding
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.replay_check import ReplayCheck
-from sealwright.trust.revocation import RevocationList
+from sealwright.trust.revocation_feeds import ObeyedFeed
 from sealwright.trust.token_check import UNBOUND, TokenCheck
+from sealwright.wiring.key_sources import trusting
+from sealwright.wiring.obeying import Obeying, build_obeying
 from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_store
 
+_ON_STALE: Mapping[str, Literal["refuse", "ignore"]] = {"undecided": "refuse", "accept": "ignore"}
 _CONFIRMED_BY = {"dpop": JKT, "mtls": X5T}
 
 
-def build_revocation(file: VerifierFile) -> RevocationList | None:
-    """What is obeyed of the trust root: ``feed_url`` and ``on_stale_feed`` of each issuer."""
-    if file.sealwright is not None:
-        _cannot("[sealwright]")
-    return None
+def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Clock) -> Obeying | None:
+    """What is obeyed of the trust root: the feeds of the issuers, and the service that is polled."""
+    table = file.sealwright
+    if table is None:
+        return None
+    return build_obeying(
+        name=table.name,
+        trust_root_file=folder / table.trust_root_file,
+        state_folder=folder / table.state_folder,
+        feeds=[
+            ObeyedFeed(name, one.feed_url, _ON_STALE[one.on_stale_feed])
+            for name, one in file.issuers.items()
+            if one.feed_url is not None
+        ],
+        service_url=table.url,
+        credential_file=None if table.credential_file is None else folder / table.credential_file,
+        public_url=table.public_url,
+        tls=None if table.ca_file is None else trusting(folder / table.ca_file),
+        observer=observer,
+        clock=clock,
+    )
 
 
 def build_store(file: VerifierFile, folder: Path) -> ReplayStore | None:
