@@ -1,13 +1,11 @@
-"""What is asked about a token beyond its keys and claims, as verifier.toml says; each option has its one place here.
-
-An option that nothing here fulfils stops the start: it is never left out silently.
-"""
+"""What is asked about a token beyond its keys and claims, as verifier.toml says; each option has its one place here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple
 
 from sealwright.clock import Clock
 from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
@@ -15,9 +13,12 @@ from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.trust.binding import JKT, X5T, Binding
 from sealwright.trust.dpop import DpopProofs
+from sealwright.trust.introspection import IntrospectionCheck
+from sealwright.trust.key_source import KeySource
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.replay_check import ReplayCheck
-from sealwright.trust.revocation_feeds import ObeyedFeed
+from sealwright.trust.revocation_feeds import ObeyedFeed, RevocationFeeds
+from sealwright.trust.status_list import StatusListCheck
 from sealwright.trust.token_check import UNBOUND, TokenCheck
 from sealwright.wiring.key_sources import trusting
 from sealwright.wiring.obeying import Obeying, build_obeying
@@ -25,6 +26,15 @@ from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_stor
 
 _ON_STALE: Mapping[str, Literal["refuse", "ignore"]] = {"undecided": "refuse", "accept": "ignore"}
 _CONFIRMED_BY = {"dpop": JKT, "mtls": X5T}
+
+
+class Parts(NamedTuple):
+    """What the checks of all issuers have in common."""
+
+    folder: Path
+    store: ReplayStore | None
+    feeds: RevocationFeeds | None
+    clock: Clock
 
 
 def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Clock) -> Obeying | None:
@@ -79,20 +89,44 @@ def build_binding(table: VerifierIssuerTable, store: ReplayStore | None) -> Toke
 
 
 def later_checks(
-    table: VerifierIssuerTable, store: ReplayStore | None, observer: Observer, clock: Clock
+    name: str, table: VerifierIssuerTable, source: KeySource, parts: Parts, observer: Observer
 ) -> Iterator[TokenCheck]:
     """In the order in which they run: what reads, then what writes."""
-    if table.status_lists is not None:
-        _cannot("status_lists")
-    if table.introspection is not None:
-        _cannot("introspection")
-    if table.replay == "on" and store is not None:
+    tls = None if table.ca_file is None else trusting(parts.folder / table.ca_file)
+    if (lists := table.status_lists) is not None:
+        yield StatusListCheck(
+            source,
+            prefixes=lists.prefixes,
+            required=lists.required,
+            on_failure=lists.on_failure,
+            usable_s=lists.usable,
+            label=name,
+            revocation=parts.feeds,
+            tls=tls,
+            observer=observer,
+            clock=parts.clock,
+        )
+    if (asked := table.introspection) is not None:
+        credential = partial(_line, parts.folder / asked.credential_file)
+        credential()  # read anew at each question, and there from the start
+        yield IntrospectionCheck(
+            asked.url,
+            credential,
+            on_failure=asked.on_failure,
+            positive_s=asked.positive,
+            negative_s=asked.negative,
+            label=name,
+            tls=tls,
+            observer=observer,
+            clock=parts.clock,
+        )
+    if table.replay == "on" and parts.store is not None:
         yield ReplayCheck(
-            store,
+            parts.store,
             on_failure=table.on_replay_failure,
             maximum_entries=table.replay_entries,
             observer=observer,
-            clock=clock,
+            clock=parts.clock,
         )
 
 
@@ -102,7 +136,3 @@ def _line(path: Path) -> str:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(Reason.SETTINGS_INVALID, f"cannot read {path}") from error
-
-
-def _cannot(option: str) -> NoReturn:
-    raise ConfigurationError(Reason.SETTINGS_INVALID, f"this build has nothing that could fulfil {option}")

@@ -22,7 +22,7 @@ from sealwright.trust.replay import ReplayStore
 from sealwright.trust.revocation_feeds import FeedStatus, RevocationFeeds
 from sealwright.trust.sources.remote import RemoteJWKSet
 from sealwright.trust.verifier import Verifier
-from sealwright.wiring.issuer_checks import build_binding, build_obeyed, build_store, later_checks
+from sealwright.wiring.issuer_checks import Parts, build_binding, build_obeyed, build_store, later_checks
 from sealwright.wiring.key_sources import ReportingSource, build_source
 from sealwright.wiring.obeying import Obeying
 
@@ -118,12 +118,12 @@ def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock:
     routes, store = routes_of(file), build_store(file, folder)
     obeying = build_obeyed(file, folder, observer, clock)
     feeds, observer = (None, observer) if obeying is None else (obeying.revocation, obeying.observer)
-    issuers: dict[str, VerifyingIssuer] = {}
+    parts, issuers = Parts(folder, store, feeds, clock), dict[str, VerifyingIssuer]()
     for name, table in file.issuers.items():
         policy = policy_of(name, table)
         source = build_source(table, policy, folder, observer, clock)
         admission = Admission(identities_of(file, table), routes)
-        checks = (admission, *later_checks(table, store, observer, clock))
+        checks = (admission, *later_checks(name, table, source, parts, observer))
         trusted = TrustedIssuer(policy, source, build_binding(table, store), checks)
         needed = store if _needs_store(table) else None
         own_feeds = None if table.feed_url is None else feeds
