@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sealwright.clock import Clock
-from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
+from sealwright.config.verifier_tables import IntrospectionTable, VerifierFile, VerifierIssuerTable
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.trust.binding import JKT, X5T, Binding
@@ -93,6 +93,7 @@ def later_checks(
 ) -> Iterator[TokenCheck]:
     """In the order in which they run: what reads, then what writes."""
     tls = None if table.ca_file is None else trusting(parts.folder / table.ca_file)
+    usual: dict[str, Any] = {"observer": observer, "clock": parts.clock}
     if (lists := table.status_lists) is not None:
         yield StatusListCheck(
             source,
@@ -100,34 +101,27 @@ def later_checks(
             required=lists.required,
             on_failure=lists.on_failure,
             usable_s=lists.usable,
-            label=name,
             revocation=parts.feeds,
-            tls=tls,
-            observer=observer,
-            clock=parts.clock,
+            **usual | {"label": name, "tls": tls},
         )
-    if (asked := table.introspection) is not None:
-        credential = partial(_line, parts.folder / asked.credential_file)
-        credential()  # read anew at each question, and there from the start
-        yield IntrospectionCheck(
-            asked.url,
-            credential,
-            on_failure=asked.on_failure,
-            positive_s=asked.positive,
-            negative_s=asked.negative,
-            label=name,
-            tls=tls,
-            observer=observer,
-            clock=parts.clock,
-        )
+    if table.introspection is not None:
+        yield _introspection(table.introspection, parts.folder, **usual | {"label": name, "tls": tls})
     if table.replay == "on" and parts.store is not None:
-        yield ReplayCheck(
-            parts.store,
-            on_failure=table.on_replay_failure,
-            maximum_entries=table.replay_entries,
-            observer=observer,
-            clock=parts.clock,
-        )
+        open_or_closed, most = table.on_replay_failure, table.replay_entries
+        yield ReplayCheck(parts.store, on_failure=open_or_closed, maximum_entries=most, **usual)
+
+
+def _introspection(asked: IntrospectionTable, folder: Path, **usual: Any) -> TokenCheck:
+    credential = partial(_line, folder / asked.credential_file)
+    credential()  # read anew at each question, and there from the start
+    return IntrospectionCheck(
+        asked.url,
+        credential,
+        on_failure=asked.on_failure,
+        positive_s=asked.positive,
+        negative_s=asked.negative,
+        **usual,
+    )
 
 
 def _line(path: Path) -> str:
