@@ -244,9 +244,5 @@ class VerifierSettings(_FromEnvironment):
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
-    told = message.removeprefix("Value error, ")
-    return f"{_variable(location)}: {told}" if location else told
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    return "__".join(str(part) for part in location).upper()
+    told, name = message.removeprefix("Value error, "), "__".join(map(str, location)).upper()
+    return f"{name}: {told}" if name else told

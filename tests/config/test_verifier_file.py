@@ -214,13 +214,17 @@ def test_a_good_file_has_no_fault(tmp_path: Path) -> None:
     assert faults(tmp_path, SPIFFE + 'trust_domain = "example.org"\n') == []
 
 
-def test_what_this_build_cannot_fulfil_stops_the_start_instead_of_being_left_out(tmp_path: Path) -> None:
+def test_each_option_is_fulfilled_by_a_check_of_its_own_and_replay_is_the_last(tmp_path: Path) -> None:
     asked = 'introspection = { url = "https://id.example/i", credential_file = "c" }\n'
-    obeyed = '[sealwright]\nname = "v"\ntrust_root_file = "r"\nstate_folder = "s"\n'
-    for option in ('status_lists = { prefixes = "https://id.example/" }\n', asked, obeyed):
-        file = VerifierFile.model_validate(tomllib.loads(GOOD + option))
-        with pytest.raises(sw.ConfigurationError, match="nothing that could fulfil"):
-            build_verifying(file, tmp_path, build_observing(()).observer)
+    listed = 'status_lists = { prefixes = "https://id.example/" }\nreplay = "on"\n[replay]\n'
+    file = VerifierFile.model_validate(tomllib.loads(GOOD + asked + listed))
+    with pytest.raises(sw.ConfigurationError, match="cannot read"):
+        build_verifying(file, tmp_path, build_observing(()).observer)
+    (tmp_path / "c").write_text("credential")
+    side = build_verifying(file, tmp_path, build_observing(()).observer)
+    (issuer,) = side.issuers.values()
+    assert [one.name for one in issuer.trusted.checks] == ["route", "status list", "introspection", "replay"]
+    side.close()
 
 
 def test_the_variables_are_a_file_with_one_issuer() -> None:

@@ -142,3 +142,36 @@ def test_an_issuer_in_a_file_gets_the_access_tokens_of_the_service_by_profile_an
         assert running.decide(service.token(audience="bills"))["reason"] == "claims.audience"
     finally:
         running.stop()
+
+
+OBEYING = """
+[sealwright]
+name = "orders-1"
+trust_root_file = "root.json"
+state_folder = "state"
+[issuers."{issuer}"]
+profile = "at+jwt"
+audience = "orders"
+discovery = true
+feed_url = "{issuer}/.well-known/{feed}"
+"""
+
+
+@pytest.mark.parametrize(("feed", "outcome"), [("revoked-keys", "accepted"), ("nothing", "undecided")])
+def test_a_feed_that_is_obeyed_is_told_of_and_without_it_tokens_are_undecided(
+    service: RunningService, tmp_path: Path, feed: str, outcome: str
+) -> None:
+    issuer, known = f"{service.url}/issuers/default", outcome == "accepted"
+    root = HTTP.request("GET", f"{service.url}/.well-known/trust-root.jwks.json").data
+    (tmp_path / "root.json").write_bytes(root)
+    (tmp_path / "verifier.toml").write_text(OBEYING.format(issuer=issuer, feed=feed))
+    running = RunningSidecar(tmp_path / "log", {"CONFIG": str(tmp_path / "verifier.toml")})
+    try:
+        if known:
+            eventually(lambda: running.request("GET", "/readyz").status == 200, "the feed is current")
+        assert running.decide(service.token())["outcome"] == outcome
+        assert running.request("GET", "/readyz").status == (200 if known else 503)
+        status = running.request("GET", "/v1/status").json()
+        assert (status["issuers"][issuer]["feed"]["current"], status["poll"]) == (known, None)
+    finally:
+        running.stop()

@@ -103,7 +103,8 @@ def _sources(key: tuple[str, ...], table: VerifierIssuerTable) -> Iterator[Fault
         yield from _told((*key, "jwks_url"), KeyAddress.parse, url)
     if table.discovery:
         yield from _told(key, KeyAddress.parse, key[1])
-    for option in ("ca_file", "last_good_file", "keys_outage", "private_addresses"):
+    of_keys = ("last_good_file", "keys_outage", "private_addresses")
+    for option in of_keys if table.status_lists or table.introspection else ("ca_file", *of_keys):
         if option in table.model_fields_set and kinds.isdisjoint(_FETCHED):
             yield Fault((*key, option), "is for keys that are fetched")
 

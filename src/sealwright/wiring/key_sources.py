@@ -51,11 +51,12 @@ def _options(table: VerifierIssuerTable, policy: VerificationPolicy, folder: Pat
         "algorithms": policy.algorithms,
         "last_good": None if table.last_good_file is None else folder / table.last_good_file,
         "private_addresses": table.private_addresses,
-        "tls": None if table.ca_file is None else _trusting(folder / table.ca_file),
+        "tls": None if table.ca_file is None else trusting(folder / table.ca_file),
     }
 
 
-def _trusting(ca_file: Path) -> ssl.SSLContext:
+def trusting(ca_file: Path) -> ssl.SSLContext:
+    """Raises ConfigurationError ``settings.invalid`` for a file without certificates."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:

@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def _closing(verifying: VerifyingSide) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        verifying.start()
         yield
         verifying.close()
 
