@@ -1,7 +1,4 @@
-"""M10: an emergency rotation is enforced at three verifier processes, from the command to the last refused canary.
-
-What is pushed needs the poll of the key service; a service without it is noticed, and those tests are skipped.
-"""
+"""M10: an emergency rotation is enforced at three verifier processes, from the command to the last refused canary."""
 
 from __future__ import annotations
 
@@ -84,9 +81,7 @@ def start_verifier(tmp_path: Path) -> Iterator[Start]:
 
 
 def polling(service: RunningService, tmp_path: Path) -> dict[str, Any]:
-    """A credential for the poll, where this service has one."""
-    if service.request("POST", "/v1/verifiers/poll", {}).status == 404:
-        pytest.skip("this service has no poll for verifiers")
+    """A credential for the poll."""
     answer = service.request(
         "POST", "/v1/credentials", {"subject": "orders-verifier", "roles": ["verifier"], "issuers": []}
     )
@@ -169,3 +164,29 @@ def test_a_service_that_is_gone_is_noticed_and_its_return_too(
     again = start_service(service.home, port)
     eventually(lambda: again.request("GET", "/healthz", credential=None).status == 200, "the service is up")
     assert enforced_s(again, [one], 40) < 40
+
+
+def test_the_service_sees_what_its_verifiers_enforce_and_whether_a_standby_would_work(
+    start_service: Callable[..., RunningService], start_verifier: Start, tmp_path: Path
+) -> None:
+    service = start_service()
+    given = polling(service, tmp_path)
+    verifiers = [start_verifier(service, folder, refresh_s=3600.0, **given) for folder in ("a", "a", "b")]
+    token = service.token()
+    assert [one.decide(token)[0] for one in verifiers] == ["accepted"] * 3
+    enforced_s(service, verifiers, 20)
+
+    def seen() -> dict[str, Any]:
+        return dict(service.request("GET", "/v1/fleet").json()["issuers"]["default"])
+
+    eventually(lambda: seen()["revocations"][0]["refusing"] == 3, "all three say that they refuse the key")
+    revocation = seen()["revocations"][0]
+    assert revocation["of"] == 3
+    assert revocation["enforced_after_s"] < PROMISED_S
+    eventually(lambda: all(key["holders"] == 3 for key in seen()["keys"]), "all three hold what is published")
+    standby = service.keys()["standby"][0]
+    assert service.request("POST", f"/v1/keys/{standby}/rehearse", {"reason": "before its time"}).status == 201
+    eventually(
+        lambda: service.request("GET", f"/v1/keys/{standby}/rehearsal").json()["accepted"] == 3,
+        "all three would accept the standby",
+    )
