@@ -36,6 +36,22 @@ class Instruments:
         self.queue_waits = self._histogram(
             "signing_queue_wait_seconds", "Time before a request for signatures was taken up.", "backend", "reason"
         )
+        self.moves = self._counter("key_moves", "Moves of keys between states.", "issuer", "alg", "before", "after")
+        self.broken_glass = self._counter("key_break_glass", "Emergencies that nobody approved.", "issuer")
+        self.backend_calls = self._histogram(
+            "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
+        )
+        self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
+        self._add_sources()
+        self._add_statements()
+        self._add_replay()
+        self._add_scheduler()
+        self._add_fleet()
+        self._add_token_statuses()
+        build = Info("sealwright_build", "What is running.", registry=registry)
+        build.info({"version": _version(), "python": platform.python_version()})
+
+    def _add_sources(self) -> None:
         self.fetches = self._counter("jwks_fetch", "Refreshes of a key source.", "issuer", "outcome", "reason")
         self.fetch_durations = self._histogram(
             "jwks_fetch_duration_seconds", "Time to refresh a key source.", "issuer", "outcome", "cause"
@@ -44,19 +60,6 @@ class Instruments:
             "jwks_last_success_timestamp_seconds", "When the last refresh succeeded; 0 is never.", "issuer"
         )
         self.source_keys = self._gauge("jwks_keys", "Keys of a source.", "issuer", "status")
-        self.moves = self._counter("key_moves", "Moves of keys between states.", "issuer", "alg", "before", "after")
-        self.broken_glass = self._counter("key_break_glass", "Emergencies that nobody approved.", "issuer")
-        self.backend_calls = self._histogram(
-            "key_backend_call_duration_seconds", "Time of one backend call.", "backend", "call", "reason"
-        )
-        self.backends_up = self._gauge("key_backend_up", "Whether the backend signed when it was tried.", "backend")
-        self._add_statements()
-        self._add_replay()
-        self._add_scheduler()
-        self._add_fleet()
-        self._add_token_statuses()
-        build = Info("sealwright_build", "What is running.", registry=registry)
-        build.info({"version": _version(), "python": platform.python_version()})
 
     def _add_statements(self) -> None:
         whose = ("kind", "issuer")

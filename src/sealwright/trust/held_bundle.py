@@ -61,6 +61,9 @@ class HeldBundle:
     def is_held(self) -> bool:
         return self._bundle is not None
 
+    def is_usable(self) -> bool:
+        return self._bundle is not None and self.trusted_now() < self._bundle.expires_at
+
     @property
     def keys(self) -> JWKSet:
         return JWKSet() if self._bundle is None else self._bundle.keys

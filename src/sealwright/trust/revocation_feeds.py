@@ -142,10 +142,14 @@ class RevocationFeeds:
         readers = self._here()
         return all(readers[name][1].wait_until(lambda n=name: self._is_current(n), timeout_s) for name in readers)  # type: ignore[misc]
 
-    def check_current(self) -> None:
-        """Raises UnavailableError ``revocation.stale`` unless everything can be decided, or may be without a feed."""
-        for issuer in self._feeds:
-            self._check_current(issuer)
+    def check_current(self, issuer: str | None = None) -> None:
+        """Whether everything, or everything of one issuer, can be decided, or may be without a feed.
+
+        Raises UnavailableError ``revocation.stale``.
+        """
+        for name in self._feeds:
+            if issuer in (None, name):
+                self._check_current(name)
 
     def status(self) -> dict[str, FeedStatus]:
         return {name: self._status(name, reader) for name, (_, reader) in self._here().items()}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sealwright.clock import Clock
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.revocation import RevocationList
+from sealwright.trust.token_profiles import TokenProfile
 from sealwright.trust.verifier import Verifier
 
 
@@ -24,9 +25,18 @@ def trial_verifier(
 
 
 def _for_trials(issuer: TrustedIssuer, audience: str, typed: bool) -> TrustedIssuer:
+    kind = issuer.policy.profile
     policy = replace(
         issuer.policy,
         audience=audience,
+        profile=TokenProfile(
+            name=kind.name,
+            types=kind.types if typed else frozenset(),
+            header_members=kind.header_members,
+            algorithms=kind.algorithms,
+        ),
+        claim_values={},
+        forbidden_claims=frozenset(),
         typ=issuer.policy.typ if typed else None,
         maximum_age_s=None,
         maximum_lifetime_s=None,

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
 from sealwright.clock import Clock
-from sealwright.config.verifier_tables import IntrospectionTable, VerifierFile, VerifierIssuerTable
+from sealwright.config.verifier_tables import (
+    IntrospectionTable,
+    StatusListsTable,
+    VerifierFile,
+    VerifierIssuerTable,
+)
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.trust.binding import JKT, X5T, Binding
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.introspection import IntrospectionCheck
 from sealwright.trust.key_source import KeySource
+from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.replay_check import ReplayCheck
-from sealwright.trust.revocation_feeds import ObeyedFeed, RevocationFeeds
+from sealwright.trust.revocation import RevocationList
+from sealwright.trust.revocation_feeds import ObeyedFeed
 from sealwright.trust.status_list import StatusListCheck
 from sealwright.trust.token_check import UNBOUND, TokenCheck
 from sealwright.wiring.key_sources import trusting
 from sealwright.wiring.obeying import Obeying, build_obeying
 from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_store
 
-_ON_STALE: Mapping[str, Literal["refuse", "ignore"]] = {"undecided": "refuse", "accept": "ignore"}
 _CONFIRMED_BY = {"dpop": JKT, "mtls": X5T}
 
 
-class Parts(NamedTuple):
-    """What the checks of all issuers have in common."""
-
-    folder: Path
-    store: ReplayStore | None
-    feeds: RevocationFeeds | None
-    clock: Clock
-
-
 def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Clock) -> Obeying | None:
-    """What is obeyed of the trust root: the feeds of the issuers, and the service that is polled."""
+    """What is obeyed of the trust root: the feed of each issuer that has one, and the poll of the key service.
+
+    Raises ConfigurationError, and UnavailableError where the state of an earlier run cannot be read.
+    """
     table = file.sealwright
     if table is None:
         return None
+    feeds = [
+        ObeyedFeed(name, one.feed_url, "ignore" if one.on_stale_feed == "accept" else "refuse")
+        for name, one in file.issuers.items()
+        if one.feed_url is not None
+    ]
     return build_obeying(
         name=table.name,
         trust_root_file=folder / table.trust_root_file,
         state_folder=folder / table.state_folder,
-        feeds=[
-            ObeyedFeed(name, one.feed_url, _ON_STALE[one.on_stale_feed])
-            for name, one in file.issuers.items()
-            if one.feed_url is not None
-        ],
+        feeds=feeds,
         service_url=table.url,
         credential_file=None if table.credential_file is None else folder / table.credential_file,
         public_url=table.public_url,
@@ -88,40 +89,68 @@ def build_binding(table: VerifierIssuerTable, store: ReplayStore | None) -> Toke
     )
 
 
-def later_checks(
-    name: str, table: VerifierIssuerTable, source: KeySource, parts: Parts, observer: Observer
-) -> Iterator[TokenCheck]:
-    """In the order in which they run: what reads, then what writes."""
-    tls = None if table.ca_file is None else trusting(parts.folder / table.ca_file)
-    usual: dict[str, Any] = {"observer": observer, "clock": parts.clock}
-    if (lists := table.status_lists) is not None:
-        yield StatusListCheck(
-            source,
-            prefixes=lists.prefixes,
-            required=lists.required,
-            on_failure=lists.on_failure,
-            usable_s=lists.usable,
-            revocation=parts.feeds,
-            **usual | {"label": name, "tls": tls},
-        )
+@dataclass(frozen=True, slots=True)
+class CheckParts:
+    """What the checks of one issuer are made of."""
+
+    policy: VerificationPolicy
+    source: KeySource
+    revocation: RevocationList | None
+    store: ReplayStore | None
+    folder: Path
+    observer: Observer
+    clock: Clock
+
+
+def later_checks(table: VerifierIssuerTable, parts: CheckParts) -> Iterator[TokenCheck]:
+    """In the order in which they run: what reads, then what writes. Raises ConfigurationError."""
+    if table.status_lists is not None:
+        yield _status_lists(table, table.status_lists, parts)
     if table.introspection is not None:
-        yield _introspection(table.introspection, parts.folder, **usual | {"label": name, "tls": tls})
+        yield _introspection(table, table.introspection, parts)
     if table.replay == "on" and parts.store is not None:
-        open_or_closed, most = table.on_replay_failure, table.replay_entries
-        yield ReplayCheck(parts.store, on_failure=open_or_closed, maximum_entries=most, **usual)
+        yield ReplayCheck(
+            parts.store,
+            on_failure=table.on_replay_failure,
+            maximum_entries=table.replay_entries,
+            observer=parts.observer,
+            clock=parts.clock,
+        )
 
 
-def _introspection(asked: IntrospectionTable, folder: Path, **usual: Any) -> TokenCheck:
-    credential = partial(_line, folder / asked.credential_file)
-    credential()  # read anew at each question, and there from the start
-    return IntrospectionCheck(
-        asked.url,
-        credential,
-        on_failure=asked.on_failure,
-        positive_s=asked.positive,
-        negative_s=asked.negative,
-        **usual,
+def _status_lists(table: VerifierIssuerTable, said: StatusListsTable, parts: CheckParts) -> TokenCheck:
+    return StatusListCheck(
+        parts.source,
+        prefixes=said.prefixes,
+        required=said.required,
+        on_failure=said.on_failure,
+        usable_s=said.usable,
+        label=parts.policy.name,
+        revocation=parts.revocation,
+        tls=_tls(table, parts.folder),
+        observer=parts.observer,
+        clock=parts.clock,
     )
+
+
+def _introspection(table: VerifierIssuerTable, said: IntrospectionTable, parts: CheckParts) -> TokenCheck:
+    credential_file = parts.folder / said.credential_file
+    _line(credential_file)
+    return IntrospectionCheck(
+        said.url,
+        lambda: _line(credential_file),
+        on_failure=said.on_failure,
+        positive_s=said.positive,
+        negative_s=said.negative,
+        label=parts.policy.name,
+        tls=_tls(table, parts.folder),
+        observer=parts.observer,
+        clock=parts.clock,
+    )
+
+
+def _tls(table: VerifierIssuerTable, folder: Path) -> ssl.SSLContext | None:
+    return None if table.ca_file is None else trusting(folder / table.ca_file)
 
 
 def _line(path: Path) -> str:

@@ -32,6 +32,7 @@ from sealwright.trust.statement_reader import ReaderSettings
 from sealwright.trust.trial import trial_verifier
 from sealwright.trust.trust_root import TrustRoot
 from sealwright.trust.verifier import Verifier
+from sealwright.wiring.key_sources import make_state_folder
 
 _REFETCH_WAIT_S = 5.0
 
@@ -159,7 +160,7 @@ def build_obeying(
     if (service_url is None) != (credential_file is None):
         raise _wrong("the service to poll and the credential for it go together")
     root = TrustRoot.from_file(trust_root_file)
-    _make_folder(state_folder)
+    make_state_folder(state_folder)
     obeyed = RevocationFeeds(feeds, root, state_folder, settings=settings, tls=tls, clock=clock, observer=observer)
     parts = None
     if service_url is not None and credential_file is not None:
@@ -172,13 +173,6 @@ def build_obeying(
 def _instance() -> str:
     """A name for this process that no other has had."""
     return f"{socket.gethostname()[:60]}/{os.getpid()}/{secrets.token_hex(4)}"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _wrong(f"the folder of what a verifier must not forget cannot be made: {error.strerror}") from error
 
 
 def _wrong(message: str) -> ConfigurationError:

@@ -11,7 +11,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.config.verifier_file import check_file, file_of_one, refuse_both
 from sealwright.config.verifier_rules import identities_of, policy_of, routes_of
 from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
-from sealwright.errors import Reason, RejectedError, UnavailableError
+from sealwright.errors import Reason, RejectedError
 from sealwright.events import Observer
 from sealwright.settings import VerifierSettings
 from sealwright.trust.admission import Admission
@@ -19,12 +19,11 @@ from sealwright.trust.decision import Verified
 from sealwright.trust.identity import Identity
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.replay import ReplayStore
-from sealwright.trust.revocation_feeds import FeedStatus, RevocationFeeds
-from sealwright.trust.sources.remote import RemoteJWKSet
+from sealwright.trust.revocation_feeds import RevocationFeeds
 from sealwright.trust.verifier import Verifier
-from sealwright.wiring.issuer_checks import Parts, build_binding, build_obeyed, build_store, later_checks
+from sealwright.wiring.issuer_checks import CheckParts, build_binding, build_obeyed, build_store, later_checks
 from sealwright.wiring.key_sources import ReportingSource, build_source
-from sealwright.wiring.obeying import Obeying
+from sealwright.wiring.obeying import Obeying, Refreshed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +35,32 @@ class VerifyingIssuer:
     source: ReportingSource
     admission: Admission
     store: ReplayStore | None  # if it cannot decide without
-    feeds: RevocationFeeds | None  # if its own is one of them
+    feeds: RevocationFeeds | None
 
     @property
     def name(self) -> str:
         return self.trusted.policy.name
 
     def check_ready(self) -> None:
-        """Ready means: it can decide. Fetches when there are no usable keys. Raises UnavailableError."""
-        if isinstance(self.source, RemoteJWKSet) and not self.source.status().usable:
+        """Ready means: it can decide. Fetches when there are no usable keys. Raises as that, feed and store do."""
+        if isinstance(self.source, Refreshed) and not self.source.status().usable:
             self.source.refresh()
+        if self.feeds is not None:
+            self.feeds.check_current(self.name)
         if self.store is not None:
             self.store.check()
-        feed = self._feed()
-        if feed is not None and not feed.current and self.table.on_stale_feed == "undecided":
-            raise UnavailableError(Reason.REVOCATION_STALE, "what is known of revoked keys is too old to decide by")
 
     def status(self) -> dict[str, Any]:
         """For operators: what the rules are, and how the keys are doing."""
         table, source = self.table, self.source.status()
         rules = {"required": table.required, "profile": table.profile, "audience": sorted(table.audience)}
-        feed = self._feed()
-        return {**rules, "can_decide": source.usable, "keys": asdict(source), "feed": feed and asdict(feed)}
-
-    def _feed(self) -> FeedStatus | None:
-        return None if self.feeds is None else self.feeds.status()[self.name]
+        feed = self.feeds.status().get(self.name) if self.feeds is not None else None
+        return {
+            **rules,
+            "can_decide": source.usable and (feed is None or feed.current or self.table.on_stale_feed == "accept"),
+            "keys": asdict(source),
+            "feed": None if feed is None else asdict(feed),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,7 @@ class VerifyingSide:
     by_audience: Mapping[str, Verifier]
     has_routes: bool
     store: ReplayStore | None
-    obeying: Obeying | None
-
-    def start(self) -> None:
-        """Begin to fetch feeds and to poll, in the process that decides. Once."""
-        if self.obeying is not None:
-            self.obeying.start(self.verifier)
+    obeyed: Obeying | None
 
     def verifier_of(self, audience: str | None) -> Verifier:
         """Raises RejectedError ``request.malformed`` for an audience that is nobody's here."""
@@ -93,13 +88,19 @@ class VerifyingSide:
         return self.issuers[verified.issuer].admission.identities.identity_of(verified)
 
     def status(self) -> dict[str, Any]:
-        poll = None if self.obeying is None else self.obeying.status()[1]
-        return {"issuers": {name: one.status() for name, one in self.issuers.items()}, "poll": poll and asdict(poll)}
+        poll = None if self.obeyed is None else self.obeyed.status()[1]
+        issuers = {name: one.status() for name, one in self.issuers.items()}
+        return {"issuers": issuers, "poll": None if poll is None else asdict(poll)}
+
+    def start(self) -> None:
+        """Fetch feeds, and poll the key service, from now on."""
+        if self.obeyed is not None:
+            self.obeyed.start(self.verifier)
 
     def close(self) -> None:
+        if self.obeyed is not None:
+            self.obeyed.close()
         self.verifier.close()
-        if self.obeying is not None:
-            self.obeying.close()
         if self.store is not None:
             self.store.close()
 
@@ -114,23 +115,22 @@ def read_settings(settings: VerifierSettings) -> tuple[VerifierFile, Path]:
 
 
 def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> VerifyingSide:
-    """Fetches nothing yet. Raises ConfigurationError ``settings.*``, and UnavailableError as ``build_obeying``."""
-    routes, store = routes_of(file), build_store(file, folder)
-    obeying = build_obeyed(file, folder, observer, clock)
-    feeds, observer = (None, observer) if obeying is None else (obeying.revocation, obeying.observer)
-    parts, issuers = Parts(folder, store, feeds, clock), dict[str, VerifyingIssuer]()
+    """Fetches nothing yet. Raises ConfigurationError ``settings.invalid``."""
+    routes, store, obeyed = routes_of(file), build_store(file, folder), build_obeyed(file, folder, observer, clock)
+    observer = observer if obeyed is None else obeyed.observer
+    revocation = None if obeyed is None else obeyed.revocation
+    issuers: dict[str, VerifyingIssuer] = {}
     for name, table in file.issuers.items():
         policy = policy_of(name, table)
-        source = build_source(table, policy, folder, observer, clock)
+        source = build_source(table, policy, folder, observer, clock, service=file.sealwright)
         admission = Admission(identities_of(file, table), routes)
-        checks = (admission, *later_checks(name, table, source, parts, observer))
-        trusted = TrustedIssuer(policy, source, build_binding(table, store), checks)
+        parts = CheckParts(policy, source, revocation, store, folder, observer, clock)
+        trusted = TrustedIssuer(policy, source, build_binding(table, store), (admission, *later_checks(table, parts)))
         needed = store if _needs_store(table) else None
-        own_feeds = None if table.feed_url is None else feeds
-        issuers[name] = VerifyingIssuer(table, trusted, source, admission, needed, own_feeds)
+        issuers[name] = VerifyingIssuer(table, trusted, source, admission, needed, revocation)
 
     def verifier(trusted: Iterable[TrustedIssuer]) -> Verifier:
-        return Verifier(issuers=list(trusted), revocation=feeds, observer=observer, clock=clock)
+        return Verifier(issuers=list(trusted), revocation=revocation, observer=observer, clock=clock)
 
     audiences = sorted({audience for table in file.issuers.values() for audience in table.audience})
     by_audience = {
@@ -138,7 +138,7 @@ def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock:
         for audience in audiences
     }
     everyone = verifier(one.trusted for one in issuers.values())
-    return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeying)
+    return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed)
 
 
 def _needs_store(table: VerifierIssuerTable) -> bool:

@@ -76,7 +76,7 @@ def build_app(verifying: VerifyingSide, observing: Observing) -> Starlette:
         routes=[*decisions.routes(), *HealthPages(verifying, observing).routes()],
         middleware=[Middleware(http.BodyLimit)],
         exception_handlers=http.EXCEPTION_HANDLERS,
-        lifespan=_closing(verifying),
+        lifespan=_running(verifying),
     )
 
 
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _closing(verifying: VerifyingSide) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _running(verifying: VerifyingSide) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         verifying.start()

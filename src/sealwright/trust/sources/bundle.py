@@ -13,6 +13,7 @@ from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.events import Observer, StatementKind
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.held_bundle import HeldBundle
+from sealwright.trust.jwks_cache import SourceStatus
 from sealwright.trust.key_source import VerificationKey
 from sealwright.trust.refetch_budget import RefetchBudget
 from sealwright.trust.sources.statement_fetcher import StatementFetcher, StatementFile
@@ -83,6 +84,21 @@ class BundleKeys:
     def held(self) -> JWKSet:
         """The keys of the bundle, without I/O."""
         return self._bundle.keys
+
+    def status(self) -> SourceStatus:
+        """How it is doing, without I/O: fresh and usable until the bundle ends."""
+        reader, is_usable = self._here()[1], self._bundle.is_usable()
+        at, due_s = reader.succeeded_at, reader.due_at - self._clock.monotonic()
+        return SourceStatus(
+            age_s=None if at is None else self._clock.monotonic() - at,
+            fresh=is_usable,
+            usable=is_usable,
+            keys=len(self._bundle.keys),
+            unusable=len(self._bundle.keys.unusable),
+            last_error=reader.last_error,
+            next_refresh_s=max(0.0, due_s) if reader.landings else None,
+            sequence=self._bundle.sequence,
+        )
 
     @property
     def sequence(self) -> int | None:

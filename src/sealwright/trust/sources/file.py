@@ -57,6 +57,10 @@ class FileKeys:
             next_refresh_s=None,
         )
 
+    def held(self) -> JWKSet:
+        """The public keys of the file as it was read last; of secrets there are none."""
+        return self._keys.held() if isinstance(self._keys, StaticKeys) else JWKSet()
+
     def close(self) -> None:
         """There is nothing to release."""
 

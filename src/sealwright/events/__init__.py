@@ -1,0 +1,112 @@
+"""The few facts worth observing, and the Observer protocol.
+
+An event is past tense, complete when it is emitted, and free of token text and secrets.
+Durations are in seconds. Issuer names come from configuration, never from a token.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Protocol
+
+from sealwright.events.signing import (
+    BackendCall,
+    BackendCalled,
+    BackendChecked,
+    BreakGlassUsed,
+    CertificateLoaded,
+    FleetCounted,
+    KeyMoved,
+    OrphansCounted,
+    ScheduledStepFailed,
+    SchedulerTicked,
+    SigningWaited,
+    TickOutcome,
+    TokenSigned,
+    TokenStatusChanged,
+)
+from sealwright.events.verifying import (
+    EventsPolled,
+    FileUse,
+    KeyFileFailed,
+    KeySourceRefreshed,
+    ReplayClaimed,
+    ReplayOutcome,
+    StaleFeedIgnored,
+    StatementKind,
+    StatementRefreshed,
+    StatusCheckName,
+    TokenDecided,
+    TokenStatusAsked,
+    TokenStatusChecked,
+)
+
+__all__ = [
+    "BackendCall",
+    "BackendCalled",
+    "BackendChecked",
+    "BreakGlassUsed",
+    "CertificateLoaded",
+    "Event",
+    "EventsPolled",
+    "FileUse",
+    "FleetCounted",
+    "KeyFileFailed",
+    "KeyMoved",
+    "KeySourceRefreshed",
+    "Observer",
+    "OrphansCounted",
+    "ReplayClaimed",
+    "ReplayOutcome",
+    "ScheduledStepFailed",
+    "SchedulerTicked",
+    "SigningWaited",
+    "StaleFeedIgnored",
+    "StatementKind",
+    "StatementRefreshed",
+    "StatusCheckName",
+    "TickOutcome",
+    "TokenDecided",
+    "TokenSigned",
+    "TokenStatusAsked",
+    "TokenStatusChanged",
+    "TokenStatusChecked",
+    "tell",
+]
+
+Event = (
+    TokenSigned
+    | TokenDecided
+    | ReplayClaimed
+    | KeySourceRefreshed
+    | KeyFileFailed
+    | StatementRefreshed
+    | StaleFeedIgnored
+    | EventsPolled
+    | KeyMoved
+    | TokenStatusChanged
+    | TokenStatusAsked
+    | TokenStatusChecked
+    | CertificateLoaded
+    | BreakGlassUsed
+    | BackendCalled
+    | SigningWaited
+    | SchedulerTicked
+    | ScheduledStepFailed
+    | FleetCounted
+    | OrphansCounted
+    | BackendChecked
+)
+
+
+class Observer(Protocol):
+    """Receives events. Must not block and must not raise; ``telemetry.fan_out`` contains one that does raise."""
+
+    def observe(self, event: Event) -> None: ...
+
+
+def tell(observer: Observer | None, event: Event) -> None:
+    """Hand over one event; whatever the observer does with it, the caller goes on."""
+    if observer is not None:
+        with suppress(Exception):
+            observer.observe(event)
