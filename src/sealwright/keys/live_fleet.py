@@ -61,7 +61,8 @@ class LiveFleet:
         members = self._recent()
         if not members:
             return UNHEARD
-        by_issuer = {name: live(members, 0.0, name) for one in members for name in one.issuers}
+        names = {name for one in members for name in one.issuers}
+        by_issuer = {name: live(members, 0.0, name) for name in names}
         known = [(record, by_issuer[record.issuer]) for record in records if record.issuer in by_issuer]
         standbys = ((one, them) for one, them in known if one.state is KeyState.STANDBY)
         lacked = frozenset(one.key_id for one, them in standbys if not is_acknowledged(one, them, self.share))
