@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import sealwright as sw
@@ -180,7 +180,8 @@ def test_no_path_that_a_server_reads_as_a_guarded_one_is_ruled_by_another_rule(p
     """``/admin/**`` needs more than the rest: whoever any reader would take to it must be held to it."""
     rules = routes("/admin/**", "/orders/**", "/**")
     ruled = outcome(rules, "GET", path)
-    assume(ruled not in ("route.malformed", "route.denied"))
+    if ruled in ("route.malformed", "route.denied"):
+        return
     target = path.split("?", 1)[0]
     for read in READERS:
         first = next(iter(parts(read(target))), "")
