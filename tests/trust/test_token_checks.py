@@ -15,12 +15,13 @@ from sealwright.trust.decision import Decision
 from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.revocation import FeedStatus
 from sealwright.trust.sources.static import StaticKeys
 from sealwright.trust.token_check import Proven, TokenCheck
 
 CLOCK = ManualClock()
 ISSUERS = ("https://one.example", "https://two.example")
-KEY = sw.PrivateJWK.generate("EdDSA", key_id="k")
+KEY, OTHER = (sw.PrivateJWK.generate("EdDSA", key_id=name) for name in ("k", "other"))
 PLAIN = {"aud": "orders", "exp": int(CLOCK.now()) + 200, "jti": "t-1"}
 
 
@@ -160,3 +161,31 @@ def test_a_policy_says_how_many_actors_there_may_be_and_all_of_them_are_told(mos
     assert seen is not None
     assert len(seen.actors) == most
     assert every_way(one, token(act={"sub": "z", **claims})).reason == Reason.CLAIMS_ACTOR
+
+
+class Feeds(RevokedTokens):
+    def status(self) -> dict[str, FeedStatus]:
+        return {ISSUERS[0]: FeedStatus(sequence=41, age_s=2.0, current=True, revoked=0, last_error=None)}
+
+
+def test_an_explanation_says_which_key_set_and_which_feed_it_went_by(server: Any, remote: Any, clock: Any) -> None:
+    server.publish(KEY)
+    source = remote()
+    policies = [VerificationPolicy(issuer=name, audience="orders") for name in ISSUERS]
+    one = sw.Verifier(issuers=[TrustedIssuer(policy, source) for policy in policies], revocation=Feeds(), clock=clock)
+    one.decide(token(jti="t-2"))
+    clock.advance(12)
+    for key_id, reason in (("k", None), ("other", Reason.KEY_NOT_FOUND)):
+        text = token(jti="t-2") if key_id == "k" else sw.sign(b'{"iss":"https://one.example"}', OTHER)
+        decision = one.decide(text, explain=True)
+        found = {step.check: step.found for step in decision.steps or ()}
+        assert found["revocation"] == f"{key_id}, by feed number 41, fetched 2.0 s ago"
+        assert found["key"].startswith(f"{key_id}, of key set with 1 keys, fetched at 2023-")
+        assert decision.reason == reason
+
+
+def test_an_explanation_of_keys_that_were_never_had_says_so(server: Any, remote: Any, clock: Any) -> None:
+    server.mode = "error"
+    one = sw.Verifier(issuer=ISSUERS[0], audience="orders", keys=remote(), clock=clock)
+    last = (one.decide(token(), explain=True).steps or ())[-1]
+    assert (last.found, last.reason) == ("k, of no key set: it was never fetched", Reason.SOURCE_UNAVAILABLE)

@@ -10,8 +10,9 @@ from sealwright.jose.jwk_set import JWKSet
 from sealwright.statements.verifier_reports import MOST_ISSUERS, MOST_KEYS, IssuerReport, Tried, VerifierReport
 from sealwright.trust.acceptance import Acceptance
 from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.jwks_cache import SourceStatus
-from sealwright.trust.revocation_feeds import FeedStatus, RevocationFeeds
+from sealwright.trust.key_source import ReportingSource
+from sealwright.trust.revocation import FeedStatus
+from sealwright.trust.revocation_feeds import RevocationFeeds
 
 _LONGEST_ID = 500
 MOST_BYTES = 48 * 1024  # of what is said of all issuers: a poll has its limit
@@ -22,13 +23,6 @@ class HoldsKeys(Protocol):
     """A key source that can say which keys it holds."""
 
     def held(self) -> JWKSet: ...
-
-
-@runtime_checkable
-class HasAge(Protocol):
-    """A key source that can say how long ago it fetched."""
-
-    def status(self) -> SourceStatus: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class Reporting:
         return IssuerReport(
             sequence=feed.sequence if feed else None,
             feed_age_s=feed.age_s if feed else None,
-            keys_age_s=one.source.status().age_s if isinstance(one.source, HasAge) else None,
+            keys_age_s=one.source.status().age_s if isinstance(one.source, ReportingSource) else None,
             keys=self.acceptance.of(one.policy.name, self._key_ids(one, most)),
         )
 

@@ -20,8 +20,10 @@ from sealwright.jose.verification import VerificationKey, check_signature
 from sealwright.trust.decision import Decision, Step, Verified
 from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.key_source import ReportingSource
 from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.policy import VerificationPolicy
+from sealwright.trust.revocation import ReportingList
 from sealwright.trust.token_check import Proven, TokenCheck
 
 _LONGEST = 120
@@ -36,15 +38,19 @@ _Answer = TypeVar("_Answer")
 class _Trace:
     steps: list[Step] = field(default_factory=list)
 
-    def check(self, name: str, expected: str, found: str, run: Callable[[], _Answer]) -> _Answer:
+    def check(self, name: str, expected: str, found: str | Callable[[], str], run: Callable[[], _Answer]) -> _Answer:
+        """``found`` may be told when the check is over: it may have fetched."""
         try:
             answer = run()
         except Exception as error:
             reason = error.reason if isinstance(error, SealwrightError) else Reason.SOURCE_UNAVAILABLE
-            self.steps.append(Step(name, expected, found, reason))
+            self._add(name, expected, found, reason)
             raise
-        self.steps.append(Step(name, expected, found))
+        self._add(name, expected, found)
         return answer
+
+    def _add(self, name: str, expected: str, found: str | Callable[[], str], reason: Reason | None = None) -> None:
+        self.steps.append(Step(name, expected, found if isinstance(found, str) else found(), reason))
 
     def ask(self, one: TokenCheck | ClaimCheck, run: Callable[[], None]) -> None:
         """A check that names itself; what it finds is told by its error."""
@@ -105,12 +111,14 @@ def _verify(
 
 def _key(pipeline: Pipeline, issuer: TrustedIssuer, named: str | None, trace: _Trace, now: float) -> VerificationKey:
     def revocation(key_id: str | None) -> None:
-        shown = _brief(key_id)
+        shown = f"{_brief(key_id)}{_feed(pipeline, issuer)}"
         trace.check("revocation", "a key that is not revoked", shown, lambda: pipeline.check_revoked(issuer, key_id))
 
     revocation(named)
     expected = "a known kid" if named is not None else "a kid, or a single key"
-    found = trace.check("key", expected, _brief(named), lambda: issuer.source.find(named))
+    found = trace.check(
+        "key", expected, lambda: f"{_brief(named)}{_key_set(issuer)}", lambda: issuer.source.find(named)
+    )
     name = found.algorithm.name if found.algorithm is not None else "none of its own"
     key = trace.check("key's algorithm", _allowed(issuer.policy), name, lambda: issuer.bind(found))
     if named is None:
@@ -118,6 +126,29 @@ def _key(pipeline: Pipeline, issuer: TrustedIssuer, named: str | None, trace: _T
     limits = "has limits of its own" if key.has_limits else "has no limits"
     trace.check("key's limits", f"usable at {_when(now)}", limits, lambda: key.check_usable(now))
     return key
+
+
+def _key_set(issuer: TrustedIssuer) -> str:
+    """Which set the key was looked for in, where the source can tell."""
+    if not isinstance(issuer.source, ReportingSource):
+        return ""
+    held = issuer.source.status()
+    if held.age_s is None:
+        return ", of no key set: it was never fetched"
+    numbered = "" if held.sequence is None else f" number {held.sequence}"
+    at = "" if held.fetched_unix_s is None else f" at {_when(held.fetched_unix_s)},"
+    return f", of key set{numbered} with {held.keys} keys, fetched{at} {held.age_s:.1f} s ago"
+
+
+def _feed(pipeline: Pipeline, issuer: TrustedIssuer) -> str:
+    """Which feed of revocations counts, where one is obeyed."""
+    if not isinstance(pipeline.revocation, ReportingList):
+        return ""
+    held = pipeline.revocation.status().get(str(issuer.policy.issuer))
+    if held is None:
+        return ""
+    age = "never fetched" if held.age_s is None else f"fetched {held.age_s:.1f} s ago"
+    return f", by feed number {held.sequence}, {age}"
 
 
 def _claim(name: str, rules: ClaimRules, claims: Mapping[str, Any], now: float) -> tuple[str, str]:

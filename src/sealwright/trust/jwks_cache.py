@@ -6,43 +6,19 @@ A caller looks, and gets a key, a refusal, or a flight to wait for; after the fl
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.events import Observer
 from sealwright.jose.jwk import PublicJWK
-from sealwright.jose.jwk_set import UnusableKey
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import Cause, Fetch, Flight, unavailable
 from sealwright.trust.key_snapshot import KeySnapshot
+from sealwright.trust.key_source import SourceStatus
 from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.refetch_budget import RefetchBudget
 from sealwright.trust.refresher import Refresher
 from sealwright.trust.unknown_keys import UnknownKeys
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """How a source is doing. Ages and times to come in seconds; ``unusable`` counts the skipped keys.
-
-    ``fetched_unix_s`` is when the last success began, by the clock on the wall; ``sequence`` the publisher's number of
-    the set; ``url`` the address that gave it; ``skipped`` which keys were left out, and why; ``file_error`` why the
-    file of the last good keys could not be used last.
-    """
-
-    age_s: float | None
-    fresh: bool
-    usable: bool
-    keys: int
-    unusable: int
-    last_error: Reason | None
-    next_refresh_s: float | None
-    fetched_unix_s: float | None = None
-    sequence: int | None = None
-    url: str | None = None
-    skipped: tuple[UnusableKey, ...] = ()
-    file_error: Reason | None = None
 
 
 class JwksCache:

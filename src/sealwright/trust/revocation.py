@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from sealwright.errors import Reason
 
 
 class RevocationList(Protocol):
@@ -16,3 +20,21 @@ class RevocationList(Protocol):
     def token_revoked(self, issuer: str, token_id: str) -> bool:
         """Whether this one token of the issuer was revoked, by its "jti"."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How a feed is doing. ``age_s`` is the time since the last fetch that succeeded; None for never."""
+
+    sequence: int | None
+    age_s: float | None
+    current: bool
+    revoked: int
+    last_error: Reason | None
+
+
+@runtime_checkable
+class ReportingList(RevocationList, Protocol):
+    """A RevocationList that says how the feed of each issuer is doing, which costs no I/O."""
+
+    def status(self) -> Mapping[str, FeedStatus]: ...

@@ -14,6 +14,7 @@ from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.events import Observer, StaleFeedIgnored, StatementKind, tell
 from sealwright.statements.revoked_keys import token_digest
 from sealwright.trust.held_feed import HeldFeed
+from sealwright.trust.revocation import FeedStatus
 from sealwright.trust.sources.statement_fetcher import StatementFetcher
 from sealwright.trust.state_file import StateFile
 from sealwright.trust.statement_reader import ReaderSettings, StatementReader, Taken
@@ -30,17 +31,6 @@ class ObeyedFeed:
     issuer: str
     url: str
     on_stale: Literal["refuse", "ignore"] = "refuse"
-
-
-@dataclass(frozen=True, slots=True)
-class FeedStatus:
-    """How a feed is doing. ``age_s`` is the time since the last fetch that succeeded; None for never."""
-
-    sequence: int | None
-    age_s: float | None
-    current: bool
-    revoked: int
-    last_error: Reason | None
 
 
 class RevocationFeeds:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.config.verifier_tables import KeyServiceTable, VerifierIssuerTable
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.trust.cache_settings import CacheSettings
-from sealwright.trust.jwks_cache import SourceStatus
-from sealwright.trust.key_source import KeySource
+from sealwright.trust.key_source import ReportingSource
 from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.sources.bundle import BundleKeys
 from sealwright.trust.sources.discovered import DiscoveredJWKSet
@@ -28,12 +27,6 @@ def make_state_folder(folder: Path) -> None:
     except OSError as error:
         message = f"the folder of what a verifier must not forget cannot be made: {error.strerror}"
         raise ConfigurationError(Reason.SETTINGS_INVALID, message) from error
-
-
-class ReportingSource(KeySource, Protocol):
-    """A KeySource that says how it is doing, which costs no I/O."""
-
-    def status(self) -> SourceStatus: ...
 
 
 def build_source(

@@ -18,7 +18,7 @@ from sealwright.client.event_poll import EventPoll, PollStatus
 from sealwright.client.incoming_events import IncomingEvents
 from sealwright.client.poll_line import PollLine
 from sealwright.client.trials import Trials
-from sealwright.client.verifier_report import HasAge, Reporting
+from sealwright.client.verifier_report import Reporting
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, SealwrightError
 from sealwright.events import Observer
@@ -27,7 +27,9 @@ from sealwright.statements.verifier_reports import Trial
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.trust.acceptance import Acceptance
 from sealwright.trust.decision import Decision
-from sealwright.trust.revocation_feeds import FeedStatus, ObeyedFeed, RevocationFeeds
+from sealwright.trust.key_source import ReportingSource
+from sealwright.trust.revocation import FeedStatus
+from sealwright.trust.revocation_feeds import ObeyedFeed, RevocationFeeds
 from sealwright.trust.statement_reader import ReaderSettings
 from sealwright.trust.trial import trial_verifier
 from sealwright.trust.trust_root import TrustRoot
@@ -86,7 +88,7 @@ class Obeying:
         for issuer in wanted:
             self.revocation.ask(issuer)
         for issuer, source in known.items():
-            never = isinstance(source, HasAge) and source.status().age_s is None
+            never = isinstance(source, ReportingSource) and source.status().age_s is None
             if (issuer in wanted or never) and isinstance(source, Refreshed):
                 with suppress(SealwrightError):
                     source.refresh()

@@ -18,11 +18,12 @@ from sealwright.trust.admission import Admission
 from sealwright.trust.decision import Verified
 from sealwright.trust.identity import Identity
 from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.key_source import ReportingSource
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.revocation_feeds import RevocationFeeds
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.issuer_checks import CheckParts, build_binding, build_obeyed, build_store, later_checks
-from sealwright.wiring.key_sources import ReportingSource, build_source
+from sealwright.wiring.key_sources import build_source
 from sealwright.wiring.obeying import Obeying, Refreshed
 
 

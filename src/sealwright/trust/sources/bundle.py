@@ -13,8 +13,7 @@ from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.events import Observer, StatementKind
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.held_bundle import HeldBundle
-from sealwright.trust.jwks_cache import SourceStatus
-from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.key_source import SourceStatus, VerificationKey
 from sealwright.trust.refetch_budget import RefetchBudget
 from sealwright.trust.sources.statement_fetcher import StatementFetcher, StatementFile
 from sealwright.trust.state_file import StateFile

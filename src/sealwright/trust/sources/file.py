@@ -13,8 +13,7 @@ from sealwright.errors import ConfigurationError, Reason, SealwrightError
 from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
-from sealwright.trust.jwks_cache import SourceStatus
-from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.key_source import SourceStatus, VerificationKey
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
 

@@ -14,9 +14,9 @@ from sealwright.events import Observer
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.failover import Failover, Fetcher
-from sealwright.trust.jwks_cache import JwksCache, SourceStatus
+from sealwright.trust.jwks_cache import JwksCache
 from sealwright.trust.key_snapshot import KeySnapshot
-from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.key_source import SourceStatus, VerificationKey
 from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.sources.jwks_fetcher import JwksFetcher
 from sealwright.trust.sources.key_address import KeyAddress
