@@ -14,6 +14,7 @@ from sealwright.config.verifier_file import check_file, schema
 from sealwright.config.verifier_rules import policy_of
 from sealwright.config.verifier_tables import VerifierFile
 from sealwright.settings import VerifierSettings
+from sealwright.trust.dpop_nonces import DpopNonces
 from sealwright.wiring.observing import build_observing
 from sealwright.wiring.verifying import build_verifying, read_settings
 
@@ -257,3 +258,22 @@ def test_a_wildcard_audience_is_refused_in_a_variable_too() -> None:
     settings = VerifierSettings.load(issuer="https://id.example", audience="*", jwks_url="https://id.example/j")
     with pytest.raises(sw.ConfigurationError, match="AUDIENCE: an audience is given in full"):
         read_settings(settings)
+
+
+def test_dpop_has_nonces_whose_secrets_are_in_a_file(tmp_path: Path) -> None:
+    text = 'binding = ["dpop"]\n[replay]\n[dpop]\nnonce_secrets_file = "nonces"\nmaximum_age = "30s"\n'
+    file = VerifierFile.model_validate(tomllib.loads(GOOD + text))
+    for content, told in ((None, "cannot read"), ("short\n", "32 bytes"), ("", "32 bytes")):
+        if content is not None:
+            (tmp_path / "nonces").write_text(content)
+        with pytest.raises(sw.ConfigurationError, match=told):
+            build_verifying(file, tmp_path, build_observing(()).observer)
+    (tmp_path / "nonces").write_text("new-" * 10 + "\n\n" + "old-" * 10 + "\n")
+    side = build_verifying(file, tmp_path, build_observing(()).observer)
+    (issuer,) = side.issuers.values()
+    rules = issuer.trusted.binding.dpop  # type: ignore[attr-defined]
+    assert rules.maximum_age_s == 30
+    older = DpopNonces([b"old-" * 10])
+    rules.nonces.check(older.next(1000.0), 1000.0)
+    assert rules.nonces.next(1000.0) == DpopNonces([b"new-" * 10]).next(1000.0)
+    side.close()

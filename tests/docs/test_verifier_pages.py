@@ -14,7 +14,7 @@ from sealwright.trust.token_profiles import PROFILE_NAMES
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     (page, block)
-    for page in ("sidecar.md", "guides/third-party-issuers.md")
+    for page in ("sidecar.md", "guides/third-party-issuers.md", "guides/binding.md")
     for block in re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
 ]
 

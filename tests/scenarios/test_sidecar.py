@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import urllib3
-from running_service import HTTP, Answer, RunningService, clean_environment, eventually
+from running_service import HTTP, RunningService, clean_environment, eventually
 from running_sidecar import RunningSidecar
 
 COMMAND = str(Path(sys.executable).with_name("sealwright-verifier"))
 FORBIDDEN = ("sealwright.keys", "sqlalchemy", "alembic", "pkcs11", "boto3", "botocore", "google", "azure", "hvac")
 
 
-class Sidecar:
-    """The program, reporting each module that it imports (PYTHONPROFILEIMPORTTIME writes them to stderr)."""
-
-    def __init__(self, service: RunningService, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        issuer = f"{service.url}/issuers/default"
-        self.log = log
-        settings = {
-            "SEALWRIGHT_VERIFIER_PORT": self.url.rsplit(":", 1)[1],
-            "SEALWRIGHT_VERIFIER_ISSUER": issuer,
-            "SEALWRIGHT_VERIFIER_AUDIENCE": "orders",
-            "SEALWRIGHT_VERIFIER_JWKS_URL": f"{issuer}/.well-known/jwks.json",
-            "SEALWRIGHT_VERIFIER_TYP": "at+jwt",
-            "PYTHONPROFILEIMPORTTIME": "1",
-        }
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [COMMAND], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=clean_environment() | settings
-            )
-        eventually(self._alive, "the sidecar starts")
-
-    def _alive(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return self.request("GET", "/healthz").status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    def request(self, method: str, path: str, body: object = None) -> Answer:
-        content = None if body is None else json.dumps(body).encode()
-        return Answer(HTTP.request(method, self.url + path, body=content))
-
-    def modules(self) -> set[str]:
-        lines = (line for line in self.log.read_text().splitlines() if line.startswith("import time:"))
-        return {line.rsplit("|", 1)[1].strip() for line in lines}
-
-
 @pytest.fixture(scope="module")
-def sidecar(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    running = Sidecar(service, tmp_path_factory.mktemp("sidecar") / "log")
+def sidecar(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSidecar]:
+    """It reports each module that it imports on stderr."""
+    issuer = f"{service.url}/issuers/default"
+    settings = {"ISSUER": issuer, "AUDIENCE": "orders", "JWKS_URL": f"{issuer}/.well-known/jwks.json", "TYP": "at+jwt"}
+    log = tmp_path_factory.mktemp("sidecar") / "log"
+    running = RunningSidecar(log, settings, {"PYTHONPROFILEIMPORTTIME": "1"})
     yield running
-    running.process.terminate()
-    running.process.wait(20)
+    running.stop()
 
 
-def test_the_sidecar_decides_over_the_services_tokens(service: RunningService, sidecar: Sidecar) -> None:
+def modules(sidecar: RunningSidecar) -> set[str]:
+    lines = (line for line in sidecar.log.read_text().splitlines() if line.startswith("import time:"))
+    return {line.rsplit("|", 1)[1].strip() for line in lines}
+
+
+def test_the_sidecar_decides_over_the_services_tokens(service: RunningService, sidecar: RunningSidecar) -> None:
     token = service.token()
     accepted = sidecar.request("POST", "/v1/verify", {"token": token}).json()
     assert (accepted["outcome"], accepted["claims"]["sub"]) == ("accepted", "alice")
@@ -76,7 +42,7 @@ def test_the_sidecar_decides_over_the_services_tokens(service: RunningService, s
 
 
 def test_a_bound_token_is_no_bearer_token_for_the_service_nor_the_sidecar(
-    service: RunningService, sidecar: Sidecar
+    service: RunningService, sidecar: RunningSidecar
 ) -> None:
     shown: list[dict[str, str]] = [{}, {"scheme": "bearer", "method": "GET", "url": "https://orders.example/"}]
     for cnf in ({"jkt": "A" * 43}, {"x5t#S256": "A" * 43}, {}, "text"):
@@ -91,11 +57,11 @@ def test_a_bound_token_is_no_bearer_token_for_the_service_nor_the_sidecar(
 
 
 def test_the_live_process_has_loaded_neither_stored_keys_nor_any_driver(
-    service: RunningService, sidecar: Sidecar
+    service: RunningService, sidecar: RunningSidecar
 ) -> None:
     sidecar.request("POST", "/v1/verify", {"token": service.token()})
     sidecar.request("GET", "/metrics")
-    loaded = sidecar.modules()
+    loaded = modules(sidecar)
     assert "sealwright.trust.verifier" in loaded
     assert "sealwright.services.verifier_service.app" in loaded
     assert not {name for name in loaded if name.startswith(FORBIDDEN)}
@@ -108,7 +74,7 @@ def test_wrong_settings_end_in_one_line_and_exit_code_6() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_a_clear_error(sidecar: Sidecar) -> None:
+def test_a_port_in_use_is_a_clear_error(sidecar: RunningSidecar) -> None:
     settings = {
         "SEALWRIGHT_VERIFIER_PORT": sidecar.url.rsplit(":", 1)[1],
         "SEALWRIGHT_VERIFIER_ISSUER": "https://id.example",
@@ -123,7 +89,7 @@ def test_a_port_in_use_is_a_clear_error(sidecar: Sidecar) -> None:
     assert "SEALWRIGHT_VERIFIER_PORT" in done.stderr
 
 
-def test_ready_means_that_it_can_decide(sidecar: Sidecar) -> None:
+def test_ready_means_that_it_can_decide(sidecar: RunningSidecar) -> None:
     assert sidecar.request("GET", "/readyz").status == 200
 
 

@@ -89,6 +89,17 @@ class ReplayTable(_Table):
     local_though_shared: bool = Field(default=False, description="Each of them may accept a token once.")
 
 
+class DpopTable(_Table):
+    """The rules for DPoP proofs (RFC 9449), for all issuers whose tokens may be bound by them."""
+
+    maximum_age: PositiveDuration = Field(default=60, description="How long a proof is good after its iat.")
+    nonce_secrets_file: Path | None = Field(
+        default=None, description="Proofs need a nonce: secrets of 32 bytes or more, one a line, the newest first."
+    )
+    region: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,32}$", description="Nonces of others are refused.")
+    slot: Duration = Field(default=300, description="How long a nonce is new; it is good for one more slot.")
+
+
 class IdentityField(_Table):
     """Where a field of the identity comes from. A text alone stands for a table with ``claim``."""
 
@@ -182,5 +193,6 @@ class VerifierFile(_Table):
     identity: Identity = Field(default={}, description="Fields of the identity, and which claims they are made of.")
     routes: dict[Name, RouteTable] = Field(default={}, description="By method and path: GET,HEAD /orders/**.")
     replay: ReplayTable | None = None
+    dpop: DpopTable = DpopTable()
     sealwright: KeyServiceTable | None = None
     issuers: dict[Name, VerifierIssuerTable] = Field(min_length=1, description="By the iss of their tokens.")

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.trust.dpop import DpopProofs, Presented
 from sealwright.trust.evidence import Evidence
+from sealwright.trust.replay import ReplayStore, claim_key
 from sealwright.trust.token_check import Proven
 
 JKT, X5T = "jkt", "x5t#S256"  # RFC 9449 §6.1, RFC 8705 §3.1
 _KNOWN = frozenset({JKT, X5T})
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-class ProofClaims(Protocol):
-    """Where a proof can be claimed once: False for one that was claimed before."""
-
-    def claim(self, key: bytes, ttl_s: float) -> bool: ...
-
-    async def aclaim(self, key: bytes, ttl_s: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +30,7 @@ class Binding:
     """
 
     dpop: DpopProofs | None = None
-    claims: ProofClaims | None = None
+    claims: ReplayStore | None = None
     one_of_required: frozenset[str] = frozenset()
     name: str = "binding"
 
@@ -107,8 +99,7 @@ def _check_certificate(evidence: Evidence, thumbprint: str) -> None:
 
 def _claim_key(proof: Presented) -> bytes:
     """RFC 9449 §11.1: one client's identifier cannot use up another's, nor that of another URL."""
-    parts = ("dpop", proof.url, proof.thumbprint, proof.proof_id)
-    return hashlib.sha256(b"\0".join(part.encode() for part in parts)).digest()[:16]  # NUL is in no other part
+    return claim_key("dpop", proof.url, proof.thumbprint, proof.proof_id)
 
 
 def _once(claimed: bool) -> None:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.flight import malformed, unavailable
 from sealwright.trust.key_snapshot import KeySnapshot, same_keys
+from sealwright.trust.own_file import replace_whole, turn
 
 FORMAT = "sealwright last good keys 1"
 MAXIMUM_BYTES = 2 * 1024 * 1024
@@ -54,9 +53,9 @@ class LastGoodKeys:
         if last and snapshot.fetched_at < last.fetched_at + PAUSE_S and same_keys(last.keys, snapshot.keys):
             return
         try:
-            with _turn(self._path.with_name(self._path.name + ".lock")) as mine:
+            with turn(self._path) as mine:
                 if mine and not self._is_newer_than(snapshot):
-                    _replace(self._path, strict_json.encode_object(self._written_as(snapshot)))
+                    replace_whole(self._path, strict_json.encode_object(self._written_as(snapshot)))
         except OSError as error:
             raise unavailable("the file of the last good keys cannot be written", error.strerror) from error
         self._written = snapshot
@@ -132,35 +131,3 @@ def _content(path: Path) -> bytes:
     if len(content) > MAXIMUM_BYTES:
         raise malformed("the file of the last good keys is too large")
     return content
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, readable by its owner only (which is how ``mkstemp`` makes files)."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-@contextmanager
-def _turn(path: Path) -> Iterator[bool]:
-    """Whether this process may write now; never waits for another that does."""
-    import fcntl  # not on every platform, and only who keeps a file needs it
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.jose import strict_json
+from sealwright.trust.own_file import replace_whole, turn
 
 FORMAT = "sealwright statements 1"
 _MAXIMUM_BYTES = 8 * 1024 * 1024
-_TRIES, _PAUSE_S = 40, 0.05  # for the turn to write; a worker that holds it for longer is stuck
+_TRIES = 40  # for the turn to write, over two seconds; a worker that holds it for longer is stuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +65,13 @@ class StateFile:
     def keep(self, seen: Remembered) -> Remembered:
         """Add what was seen to what is there, once it is on disk; the larger sequence of both stays."""
         try:
-            with _turn(self._path.with_name(self._path.name + ".lock")):
+            with turn(self._path, _TRIES) as mine:
+                if not mine:
+                    raise TimeoutError("another worker holds the file")
                 before = self.read()
                 merged = before.merged(seen)
                 if merged != before:
-                    _replace(self._path, strict_json.encode_object(self._written(merged)))
+                    replace_whole(self._path, strict_json.encode_object(self._written(merged)))
                 return merged
         except OSError as error:
             raise _failed(error) from error
@@ -93,43 +91,3 @@ class StateFile:
 def _failed(error: OSError) -> UnavailableError:
     message = "the file of what was revoked cannot be read or written"
     return UnavailableError(Reason.SOURCE_UNAVAILABLE, message, detail=error.strerror)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, for its owner only (which is how ``mkstemp`` makes files), and there after a power cut."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """This process alone; the kernel ends a turn when its process is killed."""
-    import fcntl  # not on every platform, and only who keeps state needs it
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                threading.Event().wait(_PAUSE_S)
-        else:
-            raise TimeoutError("another worker holds the file")
-        yield
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.trust.binding import JKT, X5T, Binding
 from sealwright.trust.dpop import DpopProofs
+from sealwright.trust.dpop_nonces import DpopNonces
 from sealwright.trust.introspection import IntrospectionCheck
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.policy import VerificationPolicy
@@ -76,15 +77,25 @@ def build_store(file: VerifierFile, folder: Path) -> ReplayStore | None:
     return open_replay_store("memory:" if table.url_file is None else _line(folder / table.url_file), options)
 
 
-def build_binding(table: VerifierIssuerTable, store: ReplayStore | None) -> TokenCheck:
+def build_proofs(file: VerifierFile, folder: Path) -> DpopProofs:
+    """The rules for DPoP proofs. Raises ConfigurationError."""
+    table = file.dpop
+    nonces = None
+    if table.nonce_secrets_file is not None:
+        secrets = [line.strip().encode() for line in _line(folder / table.nonce_secrets_file).splitlines()]
+        nonces = DpopNonces([secret for secret in secrets if secret], region=table.region, slot_s=table.slot)
+    return DpopProofs(maximum_age_s=table.maximum_age, nonces=nonces)
+
+
+def build_binding(table: VerifierIssuerTable, store: ReplayStore | None, proofs: DpopProofs) -> TokenCheck:
     """Who judges the evidence for a token that is bound to a key."""
     if not table.binding:
         return UNBOUND
     members = frozenset(_CONFIRMED_BY[way] for way in table.binding)
-    proofs = DpopProofs() if "dpop" in table.binding else None
+    by_proof = "dpop" in table.binding
     return Binding(
-        dpop=proofs,
-        claims=None if proofs is None else store,
+        dpop=proofs if by_proof else None,
+        claims=store if by_proof else None,
         one_of_required=members if table.binding_required else frozenset(),
     )
 

@@ -22,7 +22,14 @@ from sealwright.trust.key_source import ReportingSource
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.revocation_feeds import RevocationFeeds
 from sealwright.trust.verifier import Verifier
-from sealwright.wiring.issuer_checks import CheckParts, build_binding, build_obeyed, build_store, later_checks
+from sealwright.wiring.issuer_checks import (
+    CheckParts,
+    build_binding,
+    build_obeyed,
+    build_proofs,
+    build_store,
+    later_checks,
+)
 from sealwright.wiring.key_sources import build_source
 from sealwright.wiring.obeying import Obeying, Refreshed
 
@@ -118,7 +125,7 @@ def read_settings(settings: VerifierSettings) -> tuple[VerifierFile, Path]:
 def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> VerifyingSide:
     """Fetches nothing yet. Raises ConfigurationError ``settings.invalid``."""
     routes, store, obeyed = routes_of(file), build_store(file, folder), build_obeyed(file, folder, observer, clock)
-    observer = observer if obeyed is None else obeyed.observer
+    observer, proofs = observer if obeyed is None else obeyed.observer, build_proofs(file, folder)
     revocation = None if obeyed is None else obeyed.revocation
     issuers: dict[str, VerifyingIssuer] = {}
     for name, table in file.issuers.items():
@@ -126,7 +133,9 @@ def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock:
         source = build_source(table, policy, folder, observer, clock, service=file.sealwright)
         admission = Admission(identities_of(file, table), routes)
         parts = CheckParts(policy, source, revocation, store, folder, observer, clock)
-        trusted = TrustedIssuer(policy, source, build_binding(table, store), (admission, *later_checks(table, parts)))
+        trusted = TrustedIssuer(
+            policy, source, build_binding(table, store, proofs), (admission, *later_checks(table, parts))
+        )
         needed = store if _needs_store(table) else None
         issuers[name] = VerifyingIssuer(table, trusted, source, admission, needed, revocation)
 
