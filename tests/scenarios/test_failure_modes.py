@@ -85,6 +85,7 @@ def test_f3_clock_skew_has_reasons_of_its_own_and_the_leeway_is_the_line(
 ) -> None:
     key = sw.PrivateJWK.generate("ES256", key_id="k1")
     foreign.publish(key)
+    foreign.clock_ahead_s = off_by_s
     clock = ManualClock(SYSTEM_CLOCK.now() + off_by_s)
     starts = {"nbf": int(clock.now())}
     token = sw.sign_claims(starts, key, issuer=ISSUER, audience="orders", lifetime_s=600, clock=clock)
@@ -92,6 +93,7 @@ def test_f3_clock_skew_has_reasons_of_its_own_and_the_leeway_is_the_line(
         decision = one.decide(token)
         assert decision["reason"] == reason
         assert verified(one, "rejected" if reason else "accepted", reason or "none") == 1
+        assert one.metric("jwks_clock_offset_seconds") == pytest.approx(off_by_s, abs=5), "whose clock it is"
 
 
 def test_f4_a_key_that_leaked_is_refused_by_name_and_its_use_is_counted(

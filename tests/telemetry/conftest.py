@@ -121,7 +121,7 @@ class Happened:
     @staticmethod
     def refreshed(**changed: Any) -> KeySourceRefreshed:
         usual = {"source": SOURCE, "cause": "cold", "outcome": "changed", "keys": 3, "unusable": 1}
-        return KeySourceRefreshed(**(usual | {"duration_s": 0.15} | changed))
+        return KeySourceRefreshed(**(usual | {"duration_s": 0.15, "clock_offset_s": 2.0} | changed))
 
     @staticmethod
     def obeyed(**changed: Any) -> StatementRefreshed:

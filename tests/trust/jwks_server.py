@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +16,7 @@ class JwksServer:
         self.mode = "ok"
         self.headers = {}
         self.etag = None
+        self.clock_ahead_s = 0.0
         self.sequence = None
         self.pages = {}  # other paths: a dict to answer with, or a status
         self.location = None
@@ -195,6 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         with suppress(OSError):
             self.server.jwks.serve(self)
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.server.jwks.clock_ahead_s)
 
     def log_message(self, *arguments):
         pass

@@ -42,6 +42,7 @@ class KeySourceRefreshed:
     duration_s: float
     reason: Reason | None = None
     url: str | None = None  # the address that gave the keys which are held: the source itself, or a mirror
+    clock_offset_s: float | None = None  # how far its clock is ahead of ours, to about a second
 
 
 FileUse = Literal["read", "write"]

@@ -33,9 +33,7 @@ from sealwright.events import (
     TokenStatusChanged,
     TokenStatusChecked,
 )
-from sealwright.telemetry.fan_out import FanOut
-from sealwright.telemetry.instruments import (
-    Instruments,
+from sealwright.telemetry.collectors import (
     IssuerInfo,
     ObserverFailures,
     Queue,
@@ -44,6 +42,8 @@ from sealwright.telemetry.instruments import (
     SigningQueues,
     WithoutCreated,
 )
+from sealwright.telemetry.fan_out import FanOut
+from sealwright.telemetry.instruments import Instruments
 from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
 from sealwright.telemetry.shown import shown_source
 
@@ -168,6 +168,8 @@ class Metrics:
         last_success = self._instruments.last_successes[issuer,]  # shows 0 from the first failure on
         if outcome != "failed":
             last_success.set(self._clock.now())
+        if event.clock_offset_s is not None:
+            self._instruments.clock_offsets[issuer,].set(event.clock_offset_s)
 
     def _obeyed(self, event: StatementRefreshed) -> None:
         whose = (choice_label(event.kind, _KINDS), self._issuers[event.issuer])

@@ -25,6 +25,7 @@ class FetchedKeys:
     sequence: int | None = None
     url: str | None = None
     is_first: bool = True
+    said_unix_s: float | None = None  # by the clock of who answered
 
 
 @dataclass(frozen=True, slots=True)

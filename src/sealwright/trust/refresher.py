@@ -141,7 +141,7 @@ class Refresher:
             return
         failure = answer if isinstance(answer, UnavailableError) else None
         flight.landed.set_result(failure)
-        self._observe(flight, failure, changed, began)
+        self._observe(flight, answer, changed, began)
         if failure is None:
             self._keep()
 
@@ -214,10 +214,11 @@ class Refresher:
         self._backoff.succeeded()
         return before is None or not same_keys(before.keys, self.snapshot.keys)
 
-    def _observe(self, flight: Flight, failure: UnavailableError | None, changed: bool, began: float) -> None:
+    def _observe(self, flight: Flight, answer: FetchedKeys | UnavailableError, changed: bool, began: float) -> None:
         if self._observer is None:
             return
-        held = self.snapshot
+        held, failure = self.snapshot, answer if isinstance(answer, UnavailableError) else None
+        said_at = answer.said_unix_s if isinstance(answer, FetchedKeys) else None
         event = KeySourceRefreshed(
             source=self._source,
             cause=flight.cause,
@@ -227,5 +228,6 @@ class Refresher:
             duration_s=self._clock.monotonic() - began,
             reason=failure.reason if failure else None,
             url=held.url if held else None,
+            clock_offset_s=None if said_at is None else said_at - self._clock.now(),
         )
         tell(self._observer, event)

@@ -6,6 +6,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
 
@@ -38,6 +39,16 @@ class Answer:
             return None
         age = self.headers.get("Age", "")
         return float(found[1]) - (float(age) if age.isascii() and age.isdigit() and len(age) < 10 else 0.0)
+
+    @property
+    def said_unix_s(self) -> float | None:
+        """When the other side says that it answered (RFC 9110 §6.6.1); None for an answer that a cache had kept."""
+        try:
+            said = parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return None
+        age = self.headers.get("Age", "")
+        return None if age not in ("", "0") else said
 
 
 class BoundedGet:

@@ -38,7 +38,7 @@ class JwksFetcher:
         asked = {} if last is None or last.etag is None else {"If-None-Match": last.etag}
         answer = self._get.get({**_ACCEPT, **asked}, timeout_s)
         if answer.status == 304 and asked and last is not None:
-            return replace(last, max_age_s=answer.fresh_s)
+            return replace(last, max_age_s=answer.fresh_s, said_unix_s=answer.said_unix_s)
         if answer.status != 200:
             raise refused(answer)
         self._last = found = self._read(answer)
@@ -53,7 +53,14 @@ class JwksFetcher:
             keys = usable(JWKSet.from_dict(members), self._algorithms)
         except RejectedError as error:
             raise malformed("the key source published no valid key set", error.message) from error
-        return FetchedKeys(keys, _etag(answer.headers), answer.fresh_s, sequence_of(members), self.address.url)
+        return FetchedKeys(
+            keys,
+            _etag(answer.headers),
+            answer.fresh_s,
+            sequence_of(members),
+            self.address.url,
+            said_unix_s=answer.said_unix_s,
+        )
 
 
 def usable(keys: JWKSet, algorithms: Collection[str] | None) -> JWKSet:
