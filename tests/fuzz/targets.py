@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -281,7 +282,8 @@ def poll_answer(data: bytes) -> None:
     answer = _result(lambda: verifier_reports.parse_answer(strict_json.parse_object(data)))
     if answer is not None:
         assert verifier_reports.parse_answer(answer.to_dict()) == answer
-        assert not any(token in repr(answer) for token in answer.sets.values() if len(token) > 30)
+        trials = {name: replace(trial, token="hidden") for name, trial in answer.trials.items()}
+        assert repr(answer) == repr(replace(answer, sets={}, trials=trials))
 
 
 def status_lists(data: bytes) -> None:

@@ -23,6 +23,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("get", "/issuers/{issuer}/.well-known/openid-configuration"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/revoked-keys"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/jwks-archive"): (OPEN, None),
+    ("get", "/issuers/{issuer}/.well-known/trust-bundle"): (OPEN, None),
     ("get", "/issuers/{issuer}/status-lists/{list_id}"): (OPEN, None),
     ("get", "/.well-known/trust-root.jwks.json"): (OPEN, None),
     ("post", "/issuers/{issuer}/introspect"): ("tokens:introspect", None),
