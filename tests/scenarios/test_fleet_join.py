@@ -92,6 +92,14 @@ def test_what_exists_is_left_alone_and_no_credential_is_issued(
     assert issued(service) == before
 
 
+def test_a_place_that_cannot_be_written_is_named(service: RunningService, tmp_path: Path) -> None:
+    place = tmp_path / "absent" / "orders"
+    before = issued(service)
+    done = service.cli("fleet", "join", "orders", "--audience", "orders", "--out", str(place))
+    assert (done.returncode, f"cannot write {place}: No such file" in done.stderr) == (1, True)
+    assert issued(service) == before
+
+
 def issued(service: RunningService) -> int:
     return len(service.request("GET", "/v1/audit?action=credential.issued").json()["entries"])
 
