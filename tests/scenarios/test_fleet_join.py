@@ -13,6 +13,7 @@ import pytest
 from joined_sidecar import Start, join, live
 from running_service import RunningService, eventually, run_cli
 from running_sidecar import COMMAND
+from throwaway_certificates import Authority
 
 WRITTEN = {"verifier.toml", "trust-root.jwks.json", "verifier.credential"}
 ISSUERS = '{"default": "ES256", "payments": "EdDSA"}'
@@ -37,6 +38,29 @@ def test_a_verifier_that_joined_accepts_is_seen_and_refuses_what_was_revoked(
     assert (done.returncode, "1 of 1 verifiers refuse it" in done.stdout) == (0, True), done.stdout
     assert one.decide(kept)["reason"] == "key.revoked"
     assert one.decide(paid)["outcome"] == "accepted", "the other issuer is as it was"
+
+
+def test_a_service_with_certificates_of_its_own_is_trusted_by_those_of_the_operator(
+    start_service: Callable[..., RunningService], start_sidecar: Start, tmp_path: Path
+) -> None:
+    """Keys, feed and poll: all of them go over TLS with the same CA, which the folder has."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("service")
+    given = {"TLS_CERT_FILE": pair.cert, "TLS_KEY_FILE": pair.key, "CA_FILE": authority.cert}
+    service = start_service(**{f"SEALWRIGHT_{name}": str(file) for name, file in given.items()})
+    folder = join(service, tmp_path / "orders")
+    authority.cert.unlink()
+    one = start_sidecar(folder)
+    asked = ("--home", str(service.home))
+    beside = {name: value for name, value in service.environment.items() if name != "SEALWRIGHT_CA_FILE"}
+    signed = run_cli("sign", "--audience", "orders", "--claims", '{"sub": "alice"}', *asked, environment=beside)
+    assert one.decide(signed.stdout.strip())["outcome"] == "accepted"
+
+    def reports() -> bool:
+        shown = json.loads(run_cli("fleet", "--json", *asked, environment=beside).stdout)
+        return bool(shown["issuers"]["default"]["live"] == 1)
+
+    eventually(reports, "the sidecar reports")
 
 
 def test_the_folder_is_its_owners_alone_and_the_sidecar_accepts_it(service: RunningService, tmp_path: Path) -> None:
