@@ -188,6 +188,14 @@ COMBINATIONS = {
     "a feed that nobody vouches for": (GOOD + 'feed_url = "https://x/f"\n', "5:1: ~.feed_url: needs the trust root"),
     "the age of no feed": (GOOD + 'on_stale_feed = "accept"\n', "5:1: ~.on_stale_feed: is of a feed: add feed_url"),
     "a failure of no replay": (GOOD + 'on_replay_failure = "open"\n', "5:1: ~.on_replay_failure: is of tokens that"),
+    "a feed that is asked for all the time": (
+        GOOD + '[sealwright]\nname = "v"\ntrust_root_file = "r"\nstate_folder = "s"\nrefresh = "0s"\n',
+        "9:1: sealwright.refresh: Input should be greater than or equal to 1",
+    ),
+    "a feed that is asked for too late": (
+        GOOD + '[sealwright]\nname = "v"\ntrust_root_file = "r"\nstate_folder = "s"\nrefresh = "5m"\n',
+        "9:1: sealwright.refresh: Input should be less than or equal to 120",
+    ),
     "a poll without a credential": (
         GOOD + '[sealwright]\nname = "v"\ntrust_root_file = "r"\nstate_folder = "s"\nurl = "https://x"\n',
         "5:1: sealwright.credential_file: is missing: the service to poll",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,20 @@ COMMAND = str(Path(sys.executable).with_name("sealwright-verifier"))
 class RunningSidecar:
     """The program with settings of its own, without their prefix. What it writes goes to ``log``."""
 
-    def __init__(self, log: Path, settings: Mapping[str, str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        settings: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
         port = free_port()
         self.url, self.log = f"http://127.0.0.1:{port}", log
         named = {f"SEALWRIGHT_VERIFIER_{name}": value for name, value in settings.items()}
         given = clean_environment() | {**named, "SEALWRIGHT_VERIFIER_PORT": str(port), **(environment or {})}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [COMMAND], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=given
+                [COMMAND, *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=given
             )
         eventually(self._alive, "the sidecar starts")
 

@@ -176,31 +176,6 @@ def test_where_nobody_reports_or_nothing_leaked_that_is_said_and_nothing_is_prov
 # Emergencies
 
 
-def test_an_emergency_is_enforced_at_three_verifiers_in_under_five_seconds_and_that_is_shown(
-    service: RunningService, verifiers: list[PollingVerifier]
-) -> None:
-    """M10: from the command to the last refusal of the canary."""
-    live(service, 3)
-    leaked = service.keys()["active"][0]
-    done = service.cli("keys", "emergency-rotate", "--kid", leaked, "--reason", "leak", "--wait", "20s")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 of 3 verifiers refuse it, the last one " in done.stdout
-    found = service.request("GET", f"/v1/keys/{leaked}/enforcement").json()
-    assert (found["refusing"], found["of"], found["waiting"]) == (3, 3, [])
-    assert 0 <= found["enforced_after_s"] < 5
-    assert service.cli("keys", "enforced", leaked).returncode == 0
-
-    def noted() -> list[Any]:
-        return list(service.request("GET", "/v1/audit?action=revocation.enforced").json()["entries"])
-
-    eventually(lambda: len(noted()) == 1, "the audit does not say when it was enforced")
-    facts = noted()[0]["facts"]
-    assert facts["verifiers"] == 3
-    assert 0 <= facts["enforced_at"] - facts["commanded_at"] < 5
-    assert f"revoked {leaked}" in service.cli("fleet").stdout
-    assert {one.tried[next(iter(one.tried))]["reason"] for one in verifiers} <= {"key.revoked", "key.not_found"}
-
-
 def test_a_verifier_that_goes_on_accepting_a_leaked_key_is_named(
     service: RunningService, verifiers: list[PollingVerifier]
 ) -> None:

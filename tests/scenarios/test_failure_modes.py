@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from between import Between
+from joined_sidecar import Start, join
 from jwks_server import JwksServer
 from running_service import SHORT_TIMINGS, RunningService, eventually
 from running_sidecar import RunningSidecar
@@ -97,17 +98,18 @@ def test_f3_clock_skew_has_reasons_of_its_own_and_the_leeway_is_the_line(
 
 
 def test_f4_a_key_that_leaked_is_refused_by_name_and_its_use_is_counted(
-    service: RunningService, tmp_path: Path
+    service: RunningService, tmp_path: Path, start_sidecar: Start
 ) -> None:
     stolen = service.token()
-    issuer = f"{service.url}/issuers/default"
-    with sidecar(tmp_path / "log", issuer, f"{issuer}/.well-known/jwks.json") as one:
-        assert one.decide(stolen)["outcome"] == "accepted"
-        answer = service.request("POST", "/v1/issuers/default/emergency-rotate", {"reason": "leaked"})
-        assert answer.status == 200, answer.body
-        eventually(lambda: one.decide(stolen)["outcome"] == "rejected", "the sidecar refuses it")
-        assert verified(one, "rejected", "key.not_found") + verified(one, "rejected", "key.revoked") >= 1
-        assert one.decide(service.token())["outcome"] == "accepted"
+    one = start_sidecar(join(service, tmp_path / "orders"))
+    assert one.decide(stolen)["outcome"] == "accepted"
+    before = one.metric("statement_sequence")
+    answer = service.request("POST", "/v1/issuers/default/emergency-rotate", {"reason": "leaked"})
+    assert answer.status == 200, answer.body
+    eventually(lambda: one.decide(stolen)["reason"] == "key.revoked", "the sidecar refuses it by name")
+    assert verified(one, "rejected", "key.revoked") >= 1
+    eventually(lambda: one.metric("statement_sequence") > before, "the sequence that it obeys is shown")
+    assert one.decide(service.token())["outcome"] == "accepted"
     assert service.decide(stolen)["reason"] == "key.revoked"
     body = service.request("GET", "/metrics").body.decode()
     assert 'reason="key.revoked",result="rejected"' in body

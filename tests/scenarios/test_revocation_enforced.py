@@ -1,192 +1,144 @@
-"""M10: an emergency rotation is enforced at three verifier processes, from the command to the last refused canary."""
+"""M10: an emergency is enforced at three sidecars, from the command to the last refused canary."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forwarder import Forwarder
+from joined_sidecar import Start, join, live, refused_canary_at, set_options
 from running_service import RunningService, eventually
+from running_sidecar import RunningSidecar
 
-from sealwright.keys.emergency import CANARY_AUDIENCE
-
-PROGRAM = str(Path(__file__).with_name("obeying_verifier.py"))
 PROMISED_S = 5.0
-Start = Callable[..., "VerifierProcess"]
+StartService = Callable[..., RunningService]
 
 
-class VerifierProcess:
-    """A verifier that obeys the feed of a service."""
+def canary_of(service: RunningService, key_id: str) -> str:
+    def there() -> bool:
+        return service.request("GET", f"/v1/keys/{key_id}/canary").status == 200
 
-    def __init__(self, service: RunningService, folder: Path, **given: Any) -> None:
-        root = folder.parent / "trust-root.jwks.json"
-        root.write_bytes(service.request("GET", "/.well-known/trust-root.jwks.json", credential=None).body)
-        usual = {"url": service.url, "folder": str(folder), "root": str(root), "canary_audience": CANARY_AUDIENCE}
-        arguments = json.dumps({"name": "orders-verifier", "refresh_s": 30.0, **usual, **given})
-        self.process = subprocess.Popen(
-            [sys.executable, PROGRAM, arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    eventually(there, "the emergency leaves a canary")
+    return str(service.request("GET", f"/v1/keys/{key_id}/canary").json()["token"])
+
+
+def emergency(
+    service: RunningService, sidecars: list[RunningSidecar], *wait: str, within_s: float = 20
+) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """Seconds from the start of the command to the last refusal that was seen from outside, and what it printed.
+
+    Nothing valid is refused before or after.
+    """
+    stolen, leaked = service.token(), service.keys()["active"][0]
+    assert [one.decide(stolen)["outcome"] for one in sidecars] == ["accepted"] * len(sidecars)
+    with ThreadPoolExecutor(len(sidecars) + 1) as pool:
+        began = time.time()
+        command = pool.submit(
+            service.cli, "keys", "emergency-rotate", "--kid", leaked, "--reason", "stolen", *wait, "--json"
         )
-        assert self._line() == "ready"
-
-    def decide(self, token: str, audience: str = "orders") -> tuple[str, str, float]:
-        """The outcome, the reason and when it was decided."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{audience} {token}\n")
-        self.process.stdin.flush()
-        outcome, reason, at = self._line().split()
-        return outcome, reason, float(at)
-
-    def refused_canary_at(self, token: str, within_s: float) -> float:
-        """When it first said that the key of the canary does not count."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            outcome, reason, at = self.decide(token, CANARY_AUDIENCE)
-            if outcome == "rejected" and reason.startswith("key."):
-                return at
-            time.sleep(0.02)
-        raise AssertionError("the canary was never refused")
-
-    def stop(self) -> None:
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-
-@pytest.fixture
-def start_verifier(tmp_path: Path) -> Iterator[Start]:
-    started: list[VerifierProcess] = []
-
-    def start(service: RunningService, folder: str, **given: Any) -> VerifierProcess:
-        started.append(VerifierProcess(service, tmp_path / folder, **given))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
-def polling(service: RunningService, tmp_path: Path) -> dict[str, Any]:
-    """A credential for the poll."""
-    answer = service.request(
-        "POST", "/v1/credentials", {"subject": "orders-verifier", "roles": ["verifier"], "issuers": []}
-    )
-    assert answer.status in (200, 201), answer.body
-    file = tmp_path / "verifier.credential"
-    file.write_text(answer.json()["token"] + "\n")
-    return {"credential": str(file)}
-
-
-def enforced_s(service: RunningService, verifiers: list[VerifierProcess], within_s: float) -> float:
-    """Seconds from the emergency command to the last refusal of the canary, nothing valid refused meanwhile."""
-    before = service.token()
-    leaked = service.keys()["active"][0]
-    assert [one.decide(before)[0] for one in verifiers] == ["accepted"] * len(verifiers)
-    began = time.time()
-    assert service.cli("keys", "emergency-rotate", "--kid", leaked, "--reason", "laptop stolen").returncode == 0
-    canary = service.request("GET", f"/v1/keys/{leaked}/canary").json()["token"]
-    last = max(one.refused_canary_at(canary, within_s) for one in verifiers)
-    assert [one.decide(before)[1] for one in verifiers] == ["key.revoked"] * len(verifiers)
+        canary = canary_of(service, leaked)
+        refusals = [pool.submit(refused_canary_at, one, canary, within_s) for one in sidecars]
+        last = max(one.result() for one in refusals)
+        done = command.result()
+    assert [one.decide(stolen)["reason"] for one in sidecars] == ["key.revoked"] * len(sidecars)
     after = service.token()
-    assert [one.decide(after)[0] for one in verifiers] == ["accepted"] * len(verifiers)
-    return last - began
+    assert [one.decide(after)["outcome"] for one in sidecars] == ["accepted"] * len(sidecars)
+    return last - began, done
 
 
-def test_an_emergency_is_enforced_by_the_feed_alone(
-    start_service: Callable[..., RunningService], start_verifier: Start
+def three(service: RunningService, start: Start, tmp_path: Path, **options: str) -> list[RunningSidecar]:
+    """Two of them are one deployment, and share its folder."""
+    folders = [join(service, tmp_path / name) for name in ("a", "b")]
+    for folder in folders:
+        set_options(folder, **options)
+    sidecars = [start(folder) for folder in (folders[0], *folders)]
+    live(service, 3)
+    return sidecars
+
+
+def test_an_emergency_is_enforced_within_five_seconds_as_seen_from_outside_and_as_the_fleet_says(
+    start_service: StartService, start_sidecar: Start, tmp_path: Path
 ) -> None:
-    """The floor of everything: no push, a short refresh, and two of the three share a folder."""
-    service = start_service()
-    verifiers = [start_verifier(service, folder, refresh_s=0.5) for folder in ("a", "a", "b")]
-    took_s = enforced_s(service, verifiers, 20)
-    print(f"M10: {took_s:.2f} s")
+    """By push: the next refresh would be too late."""
+    service = start_service(SEALWRIGHT_SCHEDULER_EVERY_S="0.5")
+    sidecars = three(service, start_sidecar, tmp_path, refresh="2m")
+    took_s, done = emergency(service, sidecars, "--wait")
+    found = json.loads(done.stdout)["enforcement"]
+    assert (done.returncode, found["refusing"], found["of"], found["waiting"]) == (0, 3, 3, [])
+    print(f"M10: {took_s:.2f} s from outside, {found['enforced_after_s']:.2f} s by report")
     assert took_s < PROMISED_S
+    assert found["enforced_after_s"] < PROMISED_S
+    eventually(lambda: len(noted(service)) == 1, "the audit does not say when it was enforced")
+    facts = noted(service)[0]["facts"]
+    assert facts["verifiers"] == 3
+    assert 0 <= facts["enforced_at"] - facts["commanded_at"] < PROMISED_S
+    leaked = service.keys()["revoked"][0]
+    shown = service.cli("fleet").stdout
+    assert f"default: revoked {leaked} at " in shown
+    assert "3 of 3 verifiers refuse it, the last one " in shown
+    eventually(lambda: all_held(service), "all three hold what is published")
+    assert service.cli("keys", "rehearse", "--issuer", "default", "--wait").returncode == 0
 
 
-def test_an_emergency_is_enforced_by_push_within_five_seconds(
-    start_service: Callable[..., RunningService],
-    start_verifier: Start,
-    tmp_path: Path,
+def noted(service: RunningService) -> list[dict[str, Any]]:
+    return list(service.request("GET", "/v1/audit?action=revocation.enforced").json()["entries"])
+
+
+def all_held(service: RunningService) -> bool:
+    keys: list[dict[str, Any]] = service.request("GET", "/v1/fleet").json()["issuers"]["default"]["keys"]
+    return all(key["holders"] == 3 for key in keys)
+
+
+def test_with_push_cut_an_emergency_is_enforced_by_the_next_refresh_and_the_fleet_proves_nothing(
+    start_service: StartService, start_sidecar: Start, tmp_path: Path
 ) -> None:
     service = start_service()
-    given = polling(service, tmp_path)
-    verifiers = [start_verifier(service, folder, refresh_s=3600.0, **given) for folder in ("a", "a", "b")]
-    took_s = enforced_s(service, verifiers, 20)
-    print(f"M10: {took_s:.2f} s")
-    assert took_s < PROMISED_S
-
-
-def test_with_push_cut_an_emergency_is_enforced_by_the_next_refresh(
-    start_service: Callable[..., RunningService], start_verifier: Start, tmp_path: Path
-) -> None:
-    service = start_service()
-    given = polling(service, tmp_path)
     with Forwarder(service.port) as between:
-        cut = {"poll_url": f"http://127.0.0.1:{between.port}", "refresh_s": 2.0}
-        verifiers = [start_verifier(service, folder, **given, **cut) for folder in ("a", "b", "c")]
+        url = f"http://127.0.0.1:{between.port}"
+        sidecars = three(service, start_sidecar, tmp_path, url=url, public_url=service.url, refresh="2s")
         between.freeze()
-        assert enforced_s(service, verifiers, 20) < 2.0 + PROMISED_S
+        took_s, done = emergency(service, sidecars, "--wait", "1s")
+        assert took_s < 2.0 + PROMISED_S
+        assert done.returncode == 3
+        assert json.loads(done.stdout)["enforcement"]["refusing"] == 0
+        between.thaw()
+        leaked = service.keys()["revoked"][0]
+        proven = service.cli("keys", "enforced", leaked, "--wait")
+        assert (proven.returncode, "3 of 3 verifiers refuse it" in proven.stdout) == (0, True)
 
 
-def test_a_verifier_that_starts_after_the_emergency_never_believed_the_key(
-    start_service: Callable[..., RunningService], start_verifier: Start
+def test_a_sidecar_that_starts_after_the_emergency_never_believed_the_key(
+    start_service: StartService, start_sidecar: Start, tmp_path: Path
 ) -> None:
     service = start_service()
-    token = service.token()
+    token, folder = service.token(), join(service, tmp_path / "a")
     assert service.cli("keys", "emergency-rotate", "--reason", "laptop stolen").returncode == 0
-    assert start_verifier(service, "a").decide(token)[1] == "key.revoked"
+    assert start_sidecar(folder).decide(token)["reason"] == "key.revoked"
 
 
+@pytest.mark.parametrize("polls", [True, False], ids=["polls", "only-fetches"])
 def test_a_service_that_is_gone_is_noticed_and_its_return_too(
-    start_service: Callable[..., RunningService], start_verifier: Start
+    start_service: StartService, start_sidecar: Start, tmp_path: Path, polls: bool
 ) -> None:
-    """A restart in between loses nothing: the verifier goes on with what it holds, and hears of what follows."""
+    """A restart in between loses nothing: the sidecar goes on with what it holds, and hears of what follows."""
     service = start_service()
-    one = start_verifier(service, "a", refresh_s=0.5)
+    folder = join(service, tmp_path / "a")
+    set_options(folder, refresh="1s")
+    if not polls:
+        text = (folder / "verifier.toml").read_text()
+        kept = [line for line in text.splitlines() if line.partition(" = ")[0] not in ("url", "credential_file")]
+        (folder / "verifier.toml").write_text("\n".join(kept))
+    one = start_sidecar(folder)
     token, port = service.token(), service.port
-    assert one.decide(token)[0] == "accepted"
+    assert one.decide(token)["outcome"] == "accepted"
     service.kill()
-    assert one.decide(token)[0] == "accepted"
+    assert one.decide(token)["outcome"] == "accepted"
     again = start_service(service.home, port)
-    eventually(lambda: again.request("GET", "/healthz", credential=None).status == 200, "the service is up")
-    assert enforced_s(again, [one], 40) < 40
-
-
-def test_the_service_sees_what_its_verifiers_enforce_and_whether_a_standby_would_work(
-    start_service: Callable[..., RunningService], start_verifier: Start, tmp_path: Path
-) -> None:
-    service = start_service()
-    given = polling(service, tmp_path)
-    verifiers = [start_verifier(service, folder, refresh_s=3600.0, **given) for folder in ("a", "a", "b")]
-    token = service.token()
-    assert [one.decide(token)[0] for one in verifiers] == ["accepted"] * 3
-    enforced_s(service, verifiers, 20)
-
-    def seen() -> dict[str, Any]:
-        return dict(service.request("GET", "/v1/fleet").json()["issuers"]["default"])
-
-    eventually(lambda: seen()["revocations"][0]["refusing"] == 3, "all three say that they refuse the key")
-    revocation = seen()["revocations"][0]
-    assert revocation["of"] == 3
-    assert revocation["enforced_after_s"] < PROMISED_S
-    eventually(lambda: all(key["holders"] == 3 for key in seen()["keys"]), "all three hold what is published")
-    standby = service.keys()["standby"][0]
-    assert service.request("POST", f"/v1/keys/{standby}/rehearse", {"reason": "before its time"}).status == 201
-    eventually(
-        lambda: service.request("GET", f"/v1/keys/{standby}/rehearsal").json()["accepted"] == 3,
-        "all three would accept the standby",
-    )
+    took_s, _ = emergency(again, [one], within_s=40)
+    assert took_s < 40

@@ -13,13 +13,19 @@ from sealwright.cli.session import open_calls
 
 _WHAT = {"lacks": "lacks", "still_holds": "still holds", "feed": "has an old feed of revoked keys"}
 
+app = typer.Typer(invoke_without_command=True, help="Show the verifiers that report, and prepare new ones.")
 
+
+@app.callback()
 def fleet(
+    context: typer.Context,
     issuer: Annotated[str | None, typer.Option("--issuer", "-i", help="Only verifiers of this issuer.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Show the verifiers that report to the service: who is behind and since when, and what each key has reached."""
+    if context.invoked_subcommand is not None:
+        return
     with open_calls(home) as calls:
         answer = calls.fleet.show(issuer)
     if as_json:

@@ -82,7 +82,10 @@ def emergency_rotate(
         bool, typer.Option("--break-glass", help="Without the approvals that the policy asks for: audited, and alerts.")
     ] = False,
     wait: Annotated[
-        str | None, typer.Option("--wait", help="Wait until every verifier refuses the key, such as 30s.")
+        str | None,
+        typer.Option(
+            "--wait", metavar="[DURATION]", help="Wait until every verifier refuses the key; alone it is for 30s."
+        ),
     ] = None,
     home: Home = None,
     as_json: Json = False,

@@ -24,6 +24,7 @@ from sealwright.cli import (
     fleet,
     inspect,
     issuers,
+    joining,
     jwk,
     jwks,
     kek,
@@ -35,7 +36,7 @@ from sealwright.cli import (
     up,
     verify,
 )
-from sealwright.cli.options import Json, print_json
+from sealwright.cli.options import USUAL_WAIT, Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
 _HYPHENATED_KID = re.compile("-[A-Za-z0-9_-]{42}")  # a thumbprint (RFC 7638)
@@ -55,8 +56,9 @@ app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(issuers.issuers)
 app.command()(backends.backends)
-app.command()(fleet.fleet)
 app.add_typer(keys.app, name="keys")
+fleet.app.command()(joining.join)
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(config.app, name="config")
 app.add_typer(jwk.app, name="jwk")
@@ -82,7 +84,7 @@ def main() -> None:
     """Run one verb; every failure ends in one clear line and an exit code, never in a traceback."""
     os.umask(0o077)  # whatever a verb writes is its owner's alone
     try:
-        app(kids_last(sys.argv[1:]))
+        app(wait_given(kids_last(sys.argv[1:])))
     except SealwrightError as error:
         sys.exit(_report(error.reason, error.message, error.exit_code))
     except BrokenPipeError:
@@ -104,6 +106,14 @@ def kids_last(arguments: list[str]) -> list[str]:
         return arguments
     rest = [text for number, text in enumerate(arguments) if number not in kids and text != "--"]
     return [*rest, "--", *(arguments[number] for number in sorted(kids))]
+
+
+def wait_given(arguments: list[str]) -> list[str]:
+    """--wait may stand alone, as people type it in a hurry; Typer has no options whose value may be left out."""
+    after = arguments.index("--wait") + 1 if "--wait" in arguments else 0
+    if not after or (after < len(arguments) and not arguments[after].startswith("-")):
+        return arguments
+    return [*arguments[:after], USUAL_WAIT, *arguments[after:]]
 
 
 def _report(reason: Reason, message: str, exit_code: int) -> int:

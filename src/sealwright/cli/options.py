@@ -20,6 +20,7 @@ from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 
 WIDEST_TABLE = 400
 MAXIMUM_INPUT_BYTES = 64 * 1024 * 1024
+USUAL_WAIT = "30s"
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Home = Annotated[

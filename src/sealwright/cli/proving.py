@@ -12,21 +12,23 @@ from rich.console import Console
 
 from sealwright.cli.fleet import enforced as enforced_line
 from sealwright.cli.fleet import say
-from sealwright.cli.options import Home, Json, Why, print_json, print_table, printable, read_seconds
+from sealwright.cli.options import USUAL_WAIT, Home, Json, Why, print_json, print_table, printable, read_seconds
 from sealwright.cli.session import KeyCalls, open_calls
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import Reason, RejectedError
 
 ASKED_EVERY_S = 0.25
 REJECTED, UNDECIDED = 1, 3
-Wait = Annotated[str, typer.Option("--wait", help="How long to wait for the verifiers, such as 30s.")]
+Wait = Annotated[
+    str, typer.Option("--wait", metavar="[DURATION]", help="How long to wait for the verifiers; alone it is 30s.")
+]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's kid, as keys list shows it.")]
 
 
 def rehearse(
     kid: Annotated[str | None, typer.Argument(metavar="KID", help="The standby's kid.", show_default=False)] = None,
     issuer: Annotated[str | None, typer.Option("--issuer", "-i", help="The issuer whose standby it is.")] = None,
-    wait: Wait = "30s",
+    wait: Wait = USUAL_WAIT,
     reason: Why = "routine",
     home: Home = None,
     as_json: Json = False,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sealwright.cli.remote import local_service, remote_service
-from sealwright.errors import ConfigurationError, Reason
+from sealwright.client import KeyServiceClient
+from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.settings import ClientSettings, ServiceSettings
 from sealwright.wiring.data_folder import DataFolder, OwnedFolder
 
@@ -210,6 +211,25 @@ def open_calls(
     settings = settings.model_copy(update={"public_url": settings.public_url or folder.noted_public_url()})
     with owned:
         yield from _own_calls(settings, owned, open_new)
+
+
+def open_service(home: Path | None) -> KeyServiceClient:
+    """The service that runs, for what nothing but a running one can give.
+
+    Raises UnavailableError ``service.unreachable`` where none does.
+    """
+    elsewhere = ClientSettings.load()
+    if home is None and elsewhere.url is not None:
+        return remote_service(elsewhere)
+    folder = DataFolder(ServiceSettings.load(home=home).home)
+    url = folder.running_service()
+    if url is None:
+        message = (
+            f"no service runs on the data folder {folder.home}, and verifiers need one that does: start sealwright up, "
+            "or name one elsewhere with SEALWRIGHT_URL and SEALWRIGHT_CREDENTIAL_FILE"
+        )
+        raise UnavailableError(Reason.SERVICE_UNREACHABLE, message)
+    return local_service(url, folder, elsewhere)
 
 
 def _own_calls(settings: ServiceSettings, owned: OwnedFolder, open_new: bool) -> Iterator[KeyCalls]:

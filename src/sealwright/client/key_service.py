@@ -160,6 +160,15 @@ class KeyServiceClient:
     def jwks(self, issuer: str) -> dict[str, Any]:
         return self._call("GET", f"/issuers/{quote(issuer, safe='')}/.well-known/jwks.json", authorized=False)
 
+    def discovery(self, issuer: str) -> dict[str, Any]:
+        """The metadata of an issuer, under the name that its tokens give it."""
+        page = f"/issuers/{quote(issuer, safe='')}/.well-known/openid-configuration"
+        return self._call("GET", page, authorized=False)
+
+    def trust_root(self) -> dict[str, Any]:
+        """The JWK Set that verifiers pin."""
+        return self._call("GET", "/.well-known/trust-root.jwks.json", authorized=False)
+
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorized: bool = True
     ) -> dict[str, Any]:

@@ -76,6 +76,7 @@ TokenDuration = _duration(4, LONGEST_TOKEN_S)
 LeewayDuration = _duration(0, MAXIMUM_LEEWAY_S)
 OutageDuration = _duration(0, 86_400)
 PositiveDuration = _duration(0, 60)
+RefreshDuration = _duration(1, 120)
 ClaimDuration = _duration(0.01, 60)
 CredentialDuration = _duration(4, 900)
 PublishedKeys = Annotated[int, Field(ge=2, le=100)]

@@ -26,6 +26,7 @@ from sealwright.trust.replay import ReplayStore
 from sealwright.trust.replay_check import ReplayCheck
 from sealwright.trust.revocation import RevocationList
 from sealwright.trust.revocation_feeds import ObeyedFeed
+from sealwright.trust.statement_reader import ReaderSettings
 from sealwright.trust.status_list import StatusListCheck
 from sealwright.trust.token_check import UNBOUND, TokenCheck
 from sealwright.wiring.key_sources import trusting
@@ -56,6 +57,7 @@ def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Cl
         service_url=table.url,
         credential_file=None if table.credential_file is None else folder / table.credential_file,
         public_url=table.public_url,
+        settings=ReaderSettings(refresh_s=table.refresh),
         tls=None if table.ca_file is None else trusting(folder / table.ca_file),
         observer=observer,
         clock=clock,

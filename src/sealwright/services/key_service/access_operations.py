@@ -111,7 +111,8 @@ class AccessOperations:
         issued = self._issue(INTERNAL_ISSUER, claims, self._process.settings.at_url(), lifetime_s)
         facts = {"subject": subject, "scopes": list(scopes), "lifetime_s": issued["expires_in"]}
         self._write([], "credential.issued", "", facts)
-        return {**issued, "subject": subject, "scopes": list(scopes)}
+        renewable_s = max(0, int(first + self._process.settings.credentials_renewable_s - self._process.clock.now()))
+        return {**issued, "subject": subject, "scopes": list(scopes), "renewable_s": renewable_s}
 
     def _longest_s(self) -> float:
         return min(LONGEST_S, self._process.settings.timings.longest_token_s)
