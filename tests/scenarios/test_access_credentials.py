@@ -75,6 +75,17 @@ def test_a_credential_is_not_renewed_for_ever(start_service: Start) -> None:
     assert read(service, token).status == 200  # it is still a credential
 
 
+def test_a_credential_that_only_reports_is_renewed_for_as_long_as_its_holder_lives(start_service: Start) -> None:
+    service = start_service(SEALWRIGHT_CREDENTIALS_RENEWABLE_S="4", **UNLIMITED)
+    token = issued(service, "orders", "verifier", lifetime_s=600)
+    time.sleep(5)
+    renewed = renew(service, token).json()
+    assert (renewed["expires_in"], renewed["renewable_s"]) == (600, None)
+    assert claims_of(renewed["token"])["auth_time"] == claims_of(token)["auth_time"]
+    assert service.request("POST", "/v1/credentials/deny", {"subject": "orders", "reason": "gone"}).status == 200
+    assert renew(service, renewed["token"]).status == 401
+
+
 def test_the_operator_credential_is_renewed_by_its_service_alone(service: RunningService) -> None:
     refused = renew(service, "operator")
     assert (refused.status, refused.json()["reason"]) == (409, "credential.renewal")

@@ -68,7 +68,7 @@ def test_the_folder_is_its_owners_alone_and_the_sidecar_accepts_it(service: Runn
     done = service.cli("fleet", "join", "orders", "--audience", "orders", "--audience", "bills", "--out", str(folder))
     assert done.returncode == 0
     assert f"sealwright-verifier --config {folder / 'verifier.toml'}" in done.stdout
-    assert "renews its credential for 12h" in done.stdout
+    assert "renews its credential while it runs" in done.stdout
     assert {path.name for path in folder.iterdir()} == WRITTEN
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -88,7 +88,6 @@ def test_json_says_the_same_and_shows_no_credential(service: RunningService, tmp
     assert answer["issuers"] == [f"{service.url}/issuers/default"]
     assert answer["start"] == f"sealwright-verifier --config {folder / 'verifier.toml'}"
     assert answer["credential_expires_in"] == 900
-    assert 0 <= 12 * 3600 - answer["credential_renewable_s"] < 60
     assert (folder / "verifier.credential").read_text().strip() not in done.stdout
 
 

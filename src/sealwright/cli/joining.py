@@ -98,7 +98,6 @@ def _answer(name: str, folder: Path, issuers: Sequence[str], issued: dict[str, A
         "issuers": issuers,
         "start": f"sealwright-verifier --config {shlex.quote(str(folder / FILE))}",
         "credential_expires_in": issued["expires_in"],
-        "credential_renewable_s": issued["renewable_s"],
     }
 
 
@@ -107,8 +106,8 @@ def _print(answer: dict[str, Any]) -> None:
     say(f"{answer['folder']} has what the verifier {answer['name']} needs. Start it, here or where you move it:\n")
     say(f"    {answer['start']}\n")
     say(
-        f"It must start within {seconds(answer['credential_expires_in'])}, and then renews its credential for "
-        f"{seconds(answer['credential_renewable_s'])}. Before that ends, put a new one into its place:\n"
+        f"It must start within {seconds(answer['credential_expires_in'])}, and then renews its credential while it "
+        "runs. If it was down for longer, put a new one into its place:\n"
     )
     issuers = " ".join(f"--issuer {one.rpartition('/')[2]}" for one in answer["issuers"])
     new = file.with_suffix(".new")

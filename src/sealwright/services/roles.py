@@ -47,6 +47,11 @@ def scopes_of(roles: Collection[str], issuers: Collection[str] = ()) -> list[str
     return sorted(f"{scope}:{issuer}" for scope in wide - _OF_ALL_ISSUERS for issuer in issuers)
 
 
+def only_report(scopes: Collection[str]) -> bool:
+    """Whether a credential can do nothing but say what a verifier enforces."""
+    return bool(scopes) and all(_parts(scope)[0] == VERIFIERS_POLL for scope in scopes)
+
+
 def check_covered(held: Collection[str], wanted: Collection[str]) -> None:
     """Nobody gives what they do not hold, nor for an issuer for which they may not issue credentials.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -56,17 +57,22 @@ class AccessOperations:
         return self._signed(subject, scopes, self._process.clock.now(), lifetime_s)
 
     def renew(self, claims: Mapping[str, Any]) -> dict[str, Any]:
-        """The same subject and scopes again, for as long as the first issue is not too long ago."""
-        first, now = claims.get("auth_time"), self._process.clock.now()
+        """The same subject and scopes again, for as long as the first issue is not too long ago.
+
+        One that can only report what a verifier does is renewed for as long as its holder lives: it ends with the first
+        of its lives that nobody renews, or with a denial.
+        """
+        first = claims.get("auth_time")
         if not isinstance(first, int):
             message = "this credential is renewed by the service that wrote it: read its file again"
             raise RefusedError(Reason.CREDENTIAL_RENEWAL, message)
-        left_s = first + self._process.settings.credentials_renewable_s - now
+        scopes = claims["scope"].split()
+        left_s = self._renewable_s(scopes, first)
         lifetime_s = min(claims["exp"] - claims["iat"], left_s, self._longest_s())
         if lifetime_s < 1:
             message = "this credential was renewed for as long as that is possible: ask for a new one"
             raise RefusedError(Reason.CREDENTIAL_RENEWAL, message)
-        return self._signed(claims["sub"], claims["scope"].split(), first, lifetime_s)
+        return self._signed(claims["sub"], scopes, first, lifetime_s)
 
     def deny(self, subject: str, *, reason: str) -> dict[str, Any]:
         """Refuse every credential of a subject from now on, and issue none."""
@@ -111,8 +117,14 @@ class AccessOperations:
         issued = self._issue(INTERNAL_ISSUER, claims, self._process.settings.at_url(), lifetime_s)
         facts = {"subject": subject, "scopes": list(scopes), "lifetime_s": issued["expires_in"]}
         self._write([], "credential.issued", "", facts)
-        renewable_s = max(0, int(first + self._process.settings.credentials_renewable_s - self._process.clock.now()))
+        left_s = self._renewable_s(scopes, first)
+        renewable_s = None if left_s == math.inf else max(0, int(left_s))
         return {**issued, "subject": subject, "scopes": list(scopes), "renewable_s": renewable_s}
+
+    def _renewable_s(self, scopes: Sequence[str], first: float) -> float:
+        if known.only_report(scopes):
+            return math.inf
+        return first + self._process.settings.credentials_renewable_s - self._process.clock.now()
 
     def _longest_s(self) -> float:
         return min(LONGEST_S, self._process.settings.timings.longest_token_s)
