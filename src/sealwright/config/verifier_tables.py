@@ -77,7 +77,7 @@ class KeyServiceTable(_Table):
     credential_file: Path | None = Field(default=None, description="The credential for it; rewritten when renewed.")
     public_url: HttpUrl | None = Field(default=None, description="What the service calls itself, if not by url.")
     ca_file: Path | None = Field(default=None, description="The CAs of its URLs, in place of the machine's own.")
-    refresh: RefreshDuration = Field(default=30, description="How often feeds are fetched though nothing is pushed.")
+    refresh: RefreshDuration = Field(default=15, description="How often feeds are fetched though nothing is pushed.")
 
 
 class ReplayTable(_Table):

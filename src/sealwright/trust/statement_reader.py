@@ -24,7 +24,7 @@ class ReaderSettings:
     ``skew_s`` is how far the clock may be off that of the service. Raises ConfigurationError ``settings.invalid``.
     """
 
-    refresh_s: float = 30.0
+    refresh_s: float = 15.0
     jitter_ratio: float = 0.1
     timeout_s: float = 5.0
     floor_s: float = 0.25
