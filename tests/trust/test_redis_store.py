@@ -111,6 +111,7 @@ def test_an_emptied_redis_claims_nothing_for_a_window(
 
 def test_a_redis_that_nobody_called_new_claims_nothing_for_a_window() -> None:
     with closing(RedisServer()) as server, closing(RedisReplayStore(server.url, window_s=1.0)) as store:
+        assert failing(store.check).reason == Reason.REPLAY_UNAVAILABLE, "so a sidecar is not ready"
         assert "may have lost entries" in failing(lambda: store.claim(new_key(), 0.5)).message
         time.sleep(1.05)
         assert store.claim(new_key(), 0.5)

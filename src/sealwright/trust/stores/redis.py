@@ -93,8 +93,8 @@ class _RedisSender:
             self._record = b""
             raise unavailable("the store was emptied, or its record changed")
         closed_s = self._closed_s()
-        if len(sent) < len(claims) or (claims and closed_s > 0):
-            raise unavailable(f"the store may have lost entries, and claims nothing for {closed_s:.0f} s")
+        if len(sent) < len(claims) or closed_s > 0:
+            raise unavailable(f"the store is new or may have lost entries, and claims nothing for {closed_s:.0f} s")
         return [self._answer(claim, answer) for claim, answer in zip(claims, answers, strict=True)]
 
     def _closed_s(self) -> float:
