@@ -83,3 +83,10 @@ def test_a_credential_in_a_file_is_renewed_in_place(tmp_path):
         assert server.headers[-1]["Authorization"] == f"Bearer e30.{life}.x"
     finally:
         server.stop()
+
+
+def test_issuers_with_kids_that_grow_when_they_are_written_still_fit(tmp_path):
+    source = named(*("\N{KEY}" * 400 + str(number) for number in range(100)))
+    said = reporting(tmp_path, source, named("k1")).report({}).to_dict()
+    assert len(json.dumps(said)) < MOST_BYTES + 8 * 1024
+    assert parse_report(said).issuers["https://id-1.example"].keys == {"k1": None}

@@ -235,3 +235,13 @@ def test_the_sequence_of_an_issuer_moves_with_its_own_tokens(tokens: TokenStatus
     assert tokens.sequence("default") == first > 0
     change(tokens, "revoke", "b", clock)
     assert tokens.sequence("default") > tokens.sequence("other") > first
+
+
+def test_a_revocation_lasts_as_long_as_the_latest_end_that_was_named(tokens: TokenStatuses, clock: ManualClock) -> None:
+    for ends_s in (0.0, 9000.0, 900.0):  # the first one says that it is over already
+        ends_at = clock.now() + ends_s
+        tokens.change("revoke", "default", token_digest("a"), expires_at=ends_at, actor="me", reason="stolen")
+    clock.advance(8000.0)
+    change(tokens, "revoke", "b", clock)  # what is over is dropped with the next change
+    assert tokens.status("default", "a") == INVALID
+    assert token_digest("a") in tokens.in_feed("default")

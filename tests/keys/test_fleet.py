@@ -14,7 +14,17 @@ from world import WHO, World
 import sealwright as sw
 from sealwright.jose import strict_json
 from sealwright.keys.enforcements import Enforcements
-from sealwright.keys.fleet import Enforced, HeldKey, Member, Outcome, member_from, member_of, merged
+from sealwright.keys.fleet import (
+    MOST_UNPUBLISHED,
+    Enforced,
+    HeldKey,
+    Member,
+    Outcome,
+    bounded,
+    member_from,
+    member_of,
+    merged,
+)
 from sealwright.keys.fleet_report import Published, enforcement, rotation_lag_s, shortfalls, spread
 from sealwright.keys.rehearsal import canary_trial
 from sealwright.keys.rotation import MoveKind, plan
@@ -411,3 +421,11 @@ def test_a_rehearsal_that_is_not_written_is_not_given_to_anybody(world: World) -
     with pytest.raises(sw.UnavailableError):
         world.keys.rehearsals.begin(world.one(KeyState.STANDBY), **WHO)
     assert world.keys.rehearsals.latest("default") is None
+
+
+def test_a_report_that_is_filled_with_kids_keeps_those_that_mean_something() -> None:
+    strangers = {f"{number:03}": HeldKey(NOW) for number in range(100)}
+    keys = {**strangers, "k" * 101: HeldKey(NOW), "published": HeldKey(NOW)}
+    member = Member("orders", "one", NOW, NOW, {"default": Enforced(1, NOW, NOW, keys)})
+    kept = bounded(member, {"default": {"published", "unheard-of"}}).issuers["default"].keys
+    assert set(kept) == {"published", *(f"{number:03}" for number in range(MOST_UNPUBLISHED))}

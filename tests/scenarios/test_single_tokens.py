@@ -301,7 +301,8 @@ def test_one_jti_has_one_place(service: RunningService) -> None:
 
 def test_a_list_that_is_not_there_or_long_past(service: RunningService) -> None:
     path = "/issuers/default/status-lists"
-    for missing in (f"{path}/8", f"{path}/x", f"{path}/-1", "/issuers/nobody/status-lists/0"):
+    numbers = ("8", "x", "-1", "00", "9" * 5000)
+    for missing in (*(f"{path}/{number}" for number in numbers), "/issuers/nobody/status-lists/0"):
         assert service.request("GET", missing, credential=None).status == 404
     assert service.request("GET", f"{path}/0?time=5", credential=None).status == 501
     first = service.request("GET", f"{path}/0", credential=None)

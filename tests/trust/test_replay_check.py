@@ -14,6 +14,7 @@ from sealwright.clock import ManualClock
 from sealwright.errors import ConfigurationError, Reason, RejectedError, UnavailableError
 from sealwright.events import Event, ReplayClaimed
 from sealwright.jose import strict_json
+from sealwright.trust import replay_check
 from sealwright.trust.decision import Decision
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.policy import VerificationPolicy
@@ -291,3 +292,27 @@ def test_the_error_of_a_replay_shows_no_token() -> None:
     error = place.decide(token).error
     assert isinstance(error, RejectedError)
     assert "secret-id" not in f"{error!r}{error}{error.detail}"
+
+
+def test_failing_open_does_not_accept_what_was_accepted_long_before_the_end_of_its_life() -> None:
+    place = Place(on_failure="open")
+    token = place.token(lifetime_s=300)
+    assert place.decide(token).accepted
+    place.clock.advance(280)
+    place.store.reason = Reason.REPLAY_UNAVAILABLE
+    assert place.decide(token).reason == Reason.REPLAY_SEEN_BEFORE
+    assert place.decide(place.token(lifetime_s=20, jti="two")).accepted
+
+
+def test_a_process_that_could_not_remember_a_token_lets_nothing_in_unasked_while_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay_check, "REMEMBERED_HERE", 1)
+    place = Place(on_failure="open")
+    tokens = [place.token(lifetime_s=life_s, jti=str(life_s)) for life_s in (50, 300)]
+    assert all(place.decide(token).accepted for token in tokens)
+    place.clock.advance(280)  # the first has ended, so there is room again
+    place.store.reason = Reason.REPLAY_UNAVAILABLE
+    assert place.decide(tokens[1]).reason == Reason.REPLAY_UNAVAILABLE
+    place.clock.advance(30)
+    assert place.decide(place.token(lifetime_s=20, jti="two")).accepted

@@ -12,9 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import sealwright as sw
-from sealwright.trust.identity import Identity
+from sealwright.trust.admission import Admission
+from sealwright.trust.decision import Verified
+from sealwright.trust.evidence import Evidence
+from sealwright.trust.identity import Identity, IdentityMap
+from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.request_path import segments_of
 from sealwright.trust.routes import RouteRule, Routes
+from sealwright.trust.token_check import Proven
 
 
 def routes(*patterns: str) -> Routes:
@@ -206,3 +211,14 @@ def test_however_a_plain_path_is_encoded_it_is_the_same_path(segments: list[str]
 @given(st.text(max_size=30), st.text(max_size=8))
 def test_anything_else_is_refused_with_a_reason_and_never_a_fault(path: str, method: str) -> None:
     assert outcome(SHOP, method, path)
+
+
+@pytest.mark.parametrize("url", ["/publichttp://x/admin", "/public/https://x/admin", "ftp://x/public", "//x/public"])
+def test_only_the_origin_at_the_beginning_of_a_url_is_left_out(url: str) -> None:
+    rules = Admission(IdentityMap(), routes("/public/**"))
+    shown = Evidence(method="GET", url=url)
+    seen = Verified("https://id.example", "k", "ES256", {"scope": "/public/**"})
+    policy = VerificationPolicy(issuer="https://id.example", audience="a")
+    with pytest.raises(sw.RejectedError) as caught:
+        rules.check(Proven(policy, seen, "", shown), 0.0)
+    assert caught.value.reason == sw.Reason.ROUTE_MALFORMED

@@ -581,3 +581,26 @@ def test_an_answer_is_not_kept_for_longer_than_a_minute() -> None:
         IntrospectionCheck("https://id.example/introspect", lambda: "", positive_s=61)
     with pytest.raises(ConfigurationError):
         IntrospectionCheck("http://id.example/introspect", lambda: "")
+
+
+def test_a_thread_that_cannot_be_started_strands_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answers(active=True)
+    verifier, token = world.verifier(world.introspection(maximum_flights=1)), world.plain()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert verifier.decide(token).reason == Reason.REVOCATION_UNAVAILABLE
+    assert both(verifier, token).accepted
+
+
+def test_a_failure_that_is_remembered_keeps_nothing_of_the_question(world: World) -> None:
+    check = IntrospectionCheck("http://127.0.0.1:9/introspect", lambda: "cred", clock=world.clock)
+    assert world.verifier(check).decide(world.plain()).outcome == "undecided"
+    (failure,) = check._answers._failures.values()
+    error: BaseException | None = failure.error
+    while error is not None:
+        assert error.__traceback__ is None
+        error = error.__cause__ or error.__context__

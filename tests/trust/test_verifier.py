@@ -173,6 +173,20 @@ def test_an_ignored_issuer_matches_every_token_of_the_key(verifier_of, token_of,
     assert verifier.decide(token_of(k1, iss=None)).accepted
 
 
+def test_revocations_of_an_issuer_that_is_ignored_would_not_be_obeyed_so_they_are_refused(k1):
+    class Everything:
+        def key_revoked(self, *_):
+            return True
+
+        token_revoked = key_revoked
+
+    ignored = {"issuer": IGNORE_ISSUER, "audience": IGNORE_AUDIENCE, "keys": k1.public}
+    trusted = TrustedIssuer(VerificationPolicy(issuer=IGNORE_ISSUER, audience="a"), StaticKeys(k1.public))
+    for given in (ignored, {"issuers": [trusted]}):
+        with pytest.raises(ConfigurationError):
+            Verifier(**given, revocation=Everything())
+
+
 @pytest.mark.parametrize(
     "missing", [{"issuer": None}, {"audience": None}, {"keys": None}, {"algorithms": []}, {"algorithms": "ES256"}]
 )

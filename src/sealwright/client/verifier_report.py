@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -39,7 +40,7 @@ class Reporting:
         """With fewer keys of each issuer, the latest in their sets left out, where all of them would be too many."""
         most = MOST_KEYS
         found = self._issuers(most)
-        while most > 1 and sum(len(str(one.to_dict())) for one in found.values()) > MOST_BYTES:
+        while most > 1 and sum(len(json.dumps(one.to_dict())) for one in found.values()) > MOST_BYTES:
             most //= 2
             found = self._issuers(most)
         return VerifierReport(self.name, self.instance, found, tried)

@@ -6,12 +6,13 @@ clock is wrong cannot make itself look better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sealwright.statements.verifier_reports import IssuerReport, VerifierReport
 
+MOST_UNPUBLISHED, LONGEST_KID = 16, 100  # of the keys of one issuer in a report; characters
 Number = tuple[str, str]  # the name of a verifier and of one of its processes
 
 
@@ -80,6 +81,14 @@ def member_of(report: VerifierReport, now: float, name_of: Callable[[str], str |
     return Member(report.name, report.instance, now, now, issuers, tried)
 
 
+def bounded(member: Member, published: Mapping[str, Collection[str]]) -> Member:
+    """Without what a report could be filled up with: of the kids that are not published, which may be new to us or kept
+    too long, there are a few of some length. ``published`` has the kids of each issuer.
+    """
+    issuers = {name: _with_few(one, published.get(name, ())) for name, one in member.issuers.items()}
+    return replace(member, issuers=issuers)
+
+
 def merged(earlier: Member | None, later: Member, trials: int = 32) -> Member:
     """Both reports of one process as one: what was known first stays, what is newest counts.
 
@@ -130,6 +139,12 @@ def _enforced(report: IssuerReport, now: float) -> Enforced:
 
     keys = {key_id: held(at) for key_id, at in report.keys.items()}
     return Enforced(report.sequence, ago(report.feed_age_s), ago(report.keys_age_s), keys)
+
+
+def _with_few(seen: Enforced, published: Collection[str]) -> Enforced:
+    others = [key_id for key_id in seen.keys if key_id not in published and len(key_id) <= LONGEST_KID]
+    kept = {*published, *others[:MOST_UNPUBLISHED]}
+    return replace(seen, keys={key_id: key for key_id, key in seen.keys.items() if key_id in kept})
 
 
 def _followed(earlier: Enforced | None, later: Enforced) -> Enforced:

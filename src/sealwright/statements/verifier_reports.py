@@ -14,7 +14,7 @@ from sealwright.errors import Reason, RejectedError
 
 LONGEST_WAIT_S = 15.0  # how long the service holds a poll that has nothing to say
 MOST_ISSUERS, MOST_KEYS, MOST_TRIALS = 64, 128, 32
-_LONGEST_TEXT = 500
+_LONGEST_TEXT, _LONGEST_NAME = 500, 100  # characters; of the names of trials and reasons
 _OUTCOMES = ("accepted", "rejected", "undecided")
 
 
@@ -95,7 +95,7 @@ def parse_report(value: Any) -> VerifierReport:
         _text(shown.get("name")),
         _text(shown.get("instance")),
         {_text(name): _issuer(report) for name, report in issuers.items()},
-        {_text(key): _tried(result) for key, result in tried.items()},
+        {_text(key, _LONGEST_NAME): _tried(result) for key, result in tried.items()},
     )
 
 
@@ -124,7 +124,7 @@ def _tried(value: Any) -> Tried:
     outcome, reason, at = shown.get("outcome"), shown.get("reason"), _number(shown.get("at"))
     if outcome not in _OUTCOMES or at is None:
         raise _malformed("a trial has an outcome and a time")
-    return Tried(outcome, None if reason is None else _text(reason), at)
+    return Tried(outcome, None if reason is None else _text(reason, _LONGEST_NAME), at)
 
 
 def _trial(value: Any) -> Trial:

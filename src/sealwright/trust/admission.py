@@ -10,7 +10,7 @@ from sealwright.trust.identity import Identity, IdentityMap
 from sealwright.trust.routes import Routes
 from sealwright.trust.token_check import Proven
 
-_ORIGIN = re.compile(r"https?://[^/?#\\]*", re.IGNORECASE)
+_ORIGIN = re.compile(r"\Ahttps?://[^/?#\\]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, UnavailableError
+from sealwright.trust.flight import without_frames
 
 T = TypeVar("T")
 
@@ -120,7 +121,13 @@ class Answers(Generic[T]):
         flight = self._flights.setdefault(key, mine)
         if flight is mine:
             fly = threading.Thread(target=self._fly, args=(key, ask, kept, mine), name="sealwright-status", daemon=True)
-            fly.start()
+            try:
+                fly.start()
+            except RuntimeError:  # nobody would ever land it
+                grounded = UnavailableError(Reason.REVOCATION_UNAVAILABLE, "no thread could be started to ask")
+                self._flights.pop(key, None)
+                mine.landed.set_result(grounded)
+                return grounded
         return flight
 
     def _fly(self, key: Hashable, ask: Ask[T], kept: Kept[T] | None, flight: _Flight) -> None:
@@ -151,11 +158,11 @@ def _attempt(ask: Ask[T], kept: Kept[T] | None) -> Kept[T] | UnavailableError:
     try:
         return ask(kept)
     except UnavailableError as error:
-        return error.with_traceback(None)
+        return without_frames(error)
     except Exception as error:  # noqa: BLE001 - a fault must not strand those who wait
         fault = UnavailableError(Reason.REVOCATION_UNAVAILABLE, "it could not be asked", detail=repr(type(error)))
-        fault.__cause__ = error.with_traceback(None)
-        return fault
+        fault.__cause__ = error
+        return without_frames(fault)
 
 
 V = TypeVar("V")

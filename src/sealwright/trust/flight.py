@@ -28,11 +28,11 @@ def attempt(fetch: Fetch, held: KeySnapshot | None) -> FetchedKeys | Unavailable
     try:
         return fetch(held)
     except UnavailableError as error:
-        return _without_frames(error)
+        return without_frames(error)
     except Exception as error:  # noqa: BLE001 - a bug in a fetcher must not end the thread or strand the callers
         failure = unavailable("the key source could not be read")
         failure.__cause__ = error
-        return _without_frames(failure)
+        return without_frames(failure)
 
 
 def unavailable(message: str, detail: str | None = None) -> UnavailableError:
@@ -43,7 +43,7 @@ def malformed(message: str, detail: str | None = None) -> UnavailableError:
     return UnavailableError(Reason.SOURCE_MALFORMED, message, detail=detail)
 
 
-def _without_frames(failure: UnavailableError) -> UnavailableError:
+def without_frames(failure: UnavailableError) -> UnavailableError:
     """Frames of the fetching thread would keep its cache alive, in a cycle that only the collector ends."""
     chain: list[BaseException] = [failure]
     for error in chain:

@@ -58,6 +58,7 @@ class ReplayCheck:
         self._store, self._observer, self._clock = store, observer, clock
         self._margin_s = clock_margin_s
         self._here = MemoryReplayStore(REMEMBERED_HERE, clock=clock) if on_failure == "open" else None
+        self._forgetful_until = -math.inf  # monotonic
         self._quota = None if maximum_entries is None else ReplayQuota(maximum_entries)
 
     def check(self, seen: Proven, now: float) -> None:
@@ -93,7 +94,7 @@ class ReplayCheck:
     def _judge(self, claim: _Claim, first: bool) -> None:
         if first and self._quota is not None:
             self._quota.count(claim.began + claim.ttl_s)
-        if first and claim.usable_s <= OPEN_AT_MOST_S:
+        if first:
             first = self._first_here(claim)
         self._observe(claim, "first" if first else "seen")
         if not first:
@@ -103,12 +104,13 @@ class ReplayCheck:
         """Remembered for a failure of the store. What was let in during one must not come in again after it."""
         try:
             return self._here is None or self._here.claim(claim.key, _own_ttl_s(claim))
-        except UnavailableError:
+        except UnavailableError:  # no room: until this token has ended, nothing is let in unasked
+            self._forgetful_until = max(self._forgetful_until, claim.began + _own_ttl_s(claim))
             return True
 
     def _without_store(self, claim: _Claim, error: UnavailableError) -> None:
         opens = error.reason == Reason.REPLAY_UNAVAILABLE and claim.usable_s <= OPEN_AT_MOST_S
-        if self._here is None or not opens:
+        if self._here is None or not opens or claim.began < self._forgetful_until:
             self._close(claim, error)
         try:
             first = self._here.claim(claim.key, _own_ttl_s(claim))

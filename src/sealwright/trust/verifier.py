@@ -19,7 +19,7 @@ from sealwright.trust.explain import explained
 from sealwright.trust.issuers import Issuers, TrustedIssuer
 from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
-from sealwright.trust.policy import Ignore, Rules, VerificationPolicy
+from sealwright.trust.policy import IGNORE_ISSUER, Ignore, Rules, VerificationPolicy
 from sealwright.trust.revocation import RevocationList
 from sealwright.trust.shortcut import Shortcut
 from sealwright.trust.sources.shared_secret import SharedSecret
@@ -58,6 +58,8 @@ class Verifier:
         if issuers and (rules or (issuer, audience, keys) != (None, None, None)):
             raise _wrong("with several issuers, each brings its own policy and keys")
         trusted = issuers or [_only(issuer, audience, keys, rules)]
+        if revocation is not None and any(one.policy.issuer is IGNORE_ISSUER for one in trusted):
+            raise _wrong("revocations are of named issuers: with IGNORE_ISSUER none of them would be obeyed")
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
         self._shortcut = Shortcut(self._pipeline)
         self._observer = observer

@@ -6,8 +6,8 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,14 +20,14 @@ from sealwright.client.poll_line import PollLine
 from sealwright.client.trials import Trials
 from sealwright.client.verifier_report import Reporting
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import ConfigurationError, Reason, SealwrightError
+from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.statements.security_events import KeysChanged
 from sealwright.statements.verifier_reports import Trial
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.trust.acceptance import Acceptance
 from sealwright.trust.decision import Decision
-from sealwright.trust.key_source import ReportingSource
+from sealwright.trust.key_source import KeySource, ReportingSource
 from sealwright.trust.revocation import FeedStatus
 from sealwright.trust.revocation_feeds import ObeyedFeed, RevocationFeeds
 from sealwright.trust.statement_reader import ReaderSettings
@@ -79,7 +79,9 @@ class Obeying:
         return self.revocation.status(), self._poll.status() if self._poll else None
 
     def refetch(self, verifier: Verifier, events: Sequence[KeysChanged]) -> None:
-        """Fetch what the events hint at, from where it always comes from, and what was never fetched; wait for it."""
+        """Fetch what the events hint at, from where it always comes from; without events what was never fetched. Waits
+        for all of it at once: an issuer that hangs must not keep an emergency of another from being heard.
+        """
         known = {str(one.policy.issuer): one.source for one in verifier.issuers}
         wanted: dict[str, int] = {}
         for event in events:
@@ -87,11 +89,7 @@ class Obeying:
                 wanted[event.issuer] = max(event.sequence, wanted.get(event.issuer, -1))
         for issuer in wanted:
             self.revocation.ask(issuer)
-        for issuer, source in known.items():
-            never = isinstance(source, ReportingSource) and source.status().age_s is None
-            if (issuer in wanted or never) and isinstance(source, Refreshed):
-                with suppress(SealwrightError):
-                    source.refresh()
+        _refresh([one for name, one in known.items() if name in wanted or (not events and _was_never_fetched(one))])
         if not events:
             self.revocation.wait_current(_REFETCH_WAIT_S)
         for issuer, sequence in wanted.items():
@@ -170,6 +168,19 @@ def build_obeying(
         line = PollLine(base, credential_in(credential_file, base, tls, clock), tls)
         parts = PollParts(root, name, public_url or base, line, clock)
     return Obeying(obeyed, parts, observer, clock)
+
+
+def _was_never_fetched(source: KeySource) -> bool:
+    return isinstance(source, ReportingSource) and source.status().age_s is None
+
+
+def _refresh(sources: Iterable[KeySource]) -> None:
+    fetched = [one for one in sources if isinstance(one, Refreshed)]
+    if not fetched:
+        return
+    threads = ThreadPoolExecutor(len(fetched), "sealwright-refetch")
+    wait([threads.submit(one.refresh) for one in fetched], _REFETCH_WAIT_S)  # what fails is tried again by itself
+    threads.shutdown(wait=False)
 
 
 def _instance() -> str:

@@ -21,6 +21,7 @@ from sealwright.statements.status_list import MEDIA_TYPE
 from sealwright.wiring.publishing import Publications, etag
 
 JWK_SET_TYPE = "application/jwk-set+json"
+_LIST_NUMBERS = frozenset(map(str, range(LISTS)))  # nothing else is read as a number
 _PUBLIC_PAGE = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], expose_headers=["ETag"])]
 
 
@@ -54,7 +55,7 @@ class WellKnown:
             _page("/issuers/{issuer}/.well-known/revoked-keys", self.revoked_keys),
             _page("/issuers/{issuer}/.well-known/trust-bundle", self.trust_bundle),
             _page("/issuers/{issuer}/.well-known/jwks-archive", self.historical_keys),
-            _page("/issuers/{issuer}/status-lists/{list_id:int}", self.status_list),
+            _page("/issuers/{issuer}/status-lists/{list_id}", self.status_list),
             _page("/.well-known/trust-root.jwks.json", self.trust_root),
         ]
 
@@ -98,9 +99,10 @@ class WellKnown:
 
     async def status_list(self, request: Request) -> Response:
         """The statuses of tokens that were issued with one, as of now."""
-        list_id = request.path_params["list_id"]
-        if list_id >= LISTS:
+        number = request.path_params["list_id"]
+        if number not in _LIST_NUMBERS:
             raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is no such status list")
+        list_id = int(number)
         if "time" in request.query_params:
             past = RejectedError(Reason.REQUEST_MALFORMED, "a status list says what is now: leave out the time")
             return http.problem(past, status=501)

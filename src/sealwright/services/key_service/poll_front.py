@@ -15,7 +15,7 @@ from itertools import islice
 from starlette.concurrency import run_in_threadpool
 
 from sealwright.errors import Reason, SealwrightError, UnavailableError
-from sealwright.keys.fleet import Member, member_of
+from sealwright.keys.fleet import Member, bounded, member_of
 from sealwright.keys.rehearsal import GivenTrial
 from sealwright.services.key_service.event_tokens import EventTokens
 from sealwright.services.key_service.polling_verifiers import Poller, PollingVerifiers
@@ -104,7 +104,8 @@ class PollFront:
             name = self._news.name_of(url)
             return name if only is None or name in only else None
 
-        return member_of(report, self._process.clock.now(), name_of)
+        published = {shown.name: shown.key_ids for shown in self._news.issuers.values()}
+        return bounded(member_of(report, self._process.clock.now(), name_of), published)
 
     def _check_up(self) -> None:
         """Raises UnavailableError: a poll that cannot be answered or kept is tried again somewhere else."""
