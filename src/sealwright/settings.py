@@ -82,6 +82,7 @@ class FleetSettings(BaseModel):
 
     acknowledged_share: float = Field(default=0.99, ge=0.5, le=1)
     lost_after_s: float = Field(default=600, ge=20, le=86_400)
+    patience_s: float = Field(default=7 * 86_400, ge=0, le=90 * 86_400)
 
 
 class _FromEnvironment(BaseSettings):

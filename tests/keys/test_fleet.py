@@ -40,10 +40,12 @@ def kid(world: World, state: KeyState) -> str:
     return str(world.one(state).key_id)
 
 
-def report(world: World, instance: str, *kids: str, sequence: int | None = None, **accepted: float) -> None:
+def report(
+    world: World, instance: str, *kids: str, name: str = "orders", sequence: int | None = None, **accepted: float
+) -> None:
     """One process says which keys of "default" it holds, and when it accepted some of them."""
     said = IssuerReport(sequence, 1.0, 1.0, dict.fromkeys(kids) | accepted)
-    heard = VerifierReport("orders", instance, {"https://id.example/default": said})
+    heard = VerifierReport(name, instance, {"https://id.example/default": said})
     world.keys.fleet.put([member_of(heard, world.clock.now(), lambda url: url.rpartition("/")[2])])
 
 
@@ -94,6 +96,43 @@ def test_one_in_a_hundred_may_lack_the_key(world: World, refuses: Refuses, of: i
     refuses("guard.acknowledgement", world.keys.rotate, "default", **WHO)
     report(world, "0", *world.published_ids())
     world.keys.rotate("default", **WHO)
+
+
+def test_a_verifier_counts_once_however_many_processes_it_reports(world: World, refuses: Refuses) -> None:
+    """Nobody hides those who lack the key behind a crowd of their own, nor outvotes those who have it."""
+    dwelled(world)
+    report(world, "0", "other", name="honest")
+    for number in range(500):
+        report(world, str(number), *world.published_ids(), name="crowd")
+    refuses("guard.acknowledgement", world.keys.rotate, "default", **WHO)
+    report(world, "0", *world.published_ids(), name="honest")
+    for number in range(5):
+        report(world, str(number), "other", name="crowd")  # one in a hundred of one of two
+    world.keys.rotate("default", **WHO)
+
+
+def test_a_verifier_that_is_wrong_for_good_does_not_stop_the_scheduler_for_ever(world: World) -> None:
+    """It holds a rotation up for a week from when that was due, and a key that should go for a week as well."""
+    world.keys.fleet.lost_after_s = 1e12  # it reports all the time
+    old = kid(world.steady(), KeyState.ACTIVE)
+    due_at = (world.one(KeyState.ACTIVE).activated_at or 0.0) + world.timings.rotation_period_s
+    tick_at(world, due_at + world.keys.fleet.patience_s - 10)
+    assert kid(world, KeyState.ACTIVE) == old
+    tick_at(world, due_at + world.keys.fleet.patience_s)
+    assert kid(world, KeyState.VERIFY_ONLY) == old
+    ends_at = world.clock.now() + world.timings.verify_window_s + world.keys.fleet.patience_s
+    for at, state in ((ends_at - 10, KeyState.VERIFY_ONLY), (ends_at, KeyState.RETIRED)):
+        tick_at(world, at, **{old: at})
+        assert world.keys.find(old).state is state
+
+
+def tick_at(world: World, at: float, **accepted: float) -> None:
+    """The scheduler believes a clock that has jumped from its second tick on."""
+    world.clock.jump(at - world.clock.now())
+    report(world, "liar", **accepted)
+    world.clock.advance(2)
+    world.scheduler.tick()
+    world.scheduler.tick()
 
 
 def test_a_verifier_that_was_silent_for_ten_minutes_counts_no_more(world: World, refuses: Refuses) -> None:
@@ -172,7 +211,7 @@ def test_a_key_that_a_verifier_accepted_lately_stays_published(world: World, ref
     old = old_key(world)
     report(world, "one", **{old: world.clock.now() - 10})
     refused = refuses("guard.still_accepted", world.keys.retire, old, **WHO)
-    assert "verifiers still accept this key: wait 2210 s" in refused.message
+    assert "verifiers still accept this key, orders/one the last: wait 2210 s" in refused.message
     world.keys.fleet.lost_after_s = 86_400
     world.clock.advance(2210)
     world.keys.retire(old, **WHO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sealwright.keys.guards import used_until
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.timings import KeyTimings
 
@@ -16,11 +17,11 @@ class FleetFacts:
     at: float = 0.0
     unacknowledged: frozenset[str | None] = frozenset()
     accepted_at: Mapping[str | None, float] = field(default_factory=dict)
+    patience_s: float = 0.0  # how long what cannot be right is waited for
 
     def used_until(self, record: KeyRecord, timings: KeyTimings) -> float:
-        """Until when tokens of a key must be expected, by its last acceptance; 0 where nobody accepted one."""
-        accepted_at = self.accepted_at.get(record.key_id)
-        return 0.0 if accepted_at is None else accepted_at + timings.verify_tail_s
+        """As guards.used_until."""
+        return used_until(self.accepted_at.get(record.key_id), record, timings, self.patience_s)
 
 
 UNHEARD = FleetFacts()

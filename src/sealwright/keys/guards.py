@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -71,6 +72,16 @@ def verify_window_ends_at(record: KeyRecord, timings: KeyTimings) -> float:
     )
 
 
+def patience_ends_at(
+    active: KeyRecord, standby: KeyRecord, siblings: Iterable[KeyRecord], timings: KeyTimings, patience_s: float
+) -> float:
+    """Until when verifiers that lack a standby hold up a rotation that is due: one of them may be broken, or lie."""
+    if not timings.rotation_period_s:
+        return math.inf
+    due = (active.activated_at or 0.0) + timings.rotation_period_s
+    return max(due, dwell_ends_at(standby, siblings, timings)) + patience_s
+
+
 def check_acknowledged(standby: KeyRecord, live: Sequence[Member], share: float) -> None:
     """A key signs only once the verifiers that report to us hold it. Evidence; where there is none, dwell decides."""
     if not is_acknowledged(standby, live, share):
@@ -84,16 +95,39 @@ def check_acknowledged(standby: KeyRecord, live: Sequence[Member], share: float)
 
 
 def is_acknowledged(standby: KeyRecord, live: Sequence[Member], share: float) -> bool:
-    """Only what is in the JWKS can be acknowledged."""
-    behind = len(lacking(live, standby.issuer, standby.key_id)) if standby.purpose in IN_JWKS else 0
-    return len(live) - behind >= share * len(live)
+    """Only what is in the JWKS can be acknowledged. A verifier counts once, by the part of its processes that hold it:
+    nobody gains weight by reporting under many names of processes.
+    """
+    if not live or standby.purpose not in IN_JWKS:
+        return True
+    processes: dict[str, list[bool]] = {}
+    for one in live:
+        processes.setdefault(one.name, []).append(one.holds(standby.issuer, standby.key_id))
+    held = sum(sum(holding) / len(holding) for holding in processes.values())
+    return held >= share * len(processes) - 1e-9
 
 
-def check_not_accepted(record: KeyRecord, live: Sequence[Member], timings: KeyTimings, now: float) -> None:
+def used_until(accepted_at: float | None, record: KeyRecord, timings: KeyTimings, patience_s: float) -> float:
+    """Until when tokens of a key must be expected, by its last acceptance; 0 where nobody accepted one.
+
+    All that it signed has expired when its window ends. What is accepted later is somebody's mistake, or a lie, and
+    holds up the key for ``patience_s`` at most.
+    """
+    if accepted_at is None:
+        return 0.0
+    latest = (record.verify_only_at or 0.0) + timings.verify_window_s + patience_s
+    return min(accepted_at + timings.verify_tail_s, latest)
+
+
+def check_not_accepted(
+    record: KeyRecord, live: Sequence[Member], timings: KeyTimings, now: float, patience_s: float
+) -> None:
     """A key that a verifier accepted a moment ago is in use, whatever the clock of its last signature says."""
     accepted_at = last_accepted_at(live, record.issuer, record.key_id)
-    if record.state is KeyState.VERIFY_ONLY and accepted_at is not None and now < accepted_at + timings.verify_tail_s:
-        _wait(Reason.GUARD_STILL_ACCEPTED, "verifiers still accept this key", accepted_at + timings.verify_tail_s, now)
+    ready = used_until(accepted_at, record, timings, patience_s)
+    if record.state is KeyState.VERIFY_ONLY and now < ready:
+        who = [str(one) for one in live if last_accepted_at([one], record.issuer, record.key_id) == accepted_at]
+        _wait(Reason.GUARD_STILL_ACCEPTED, f"verifiers still accept this key, {who[0]} the last", ready, now)
 
 
 def check_restorable(record: KeyRecord, timings: KeyTimings, now: float) -> None:

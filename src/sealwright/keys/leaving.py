@@ -41,7 +41,7 @@ class Leaving:
             forced = guards.overridden(
                 (
                     lambda: guards.check_verify_window(record, timings, now),
-                    lambda: guards.check_not_accepted(record, self.fleet.live(record.issuer), timings, now),
+                    lambda: self.fleet.check_not_accepted(record, timings),
                 ),
                 force,
                 reason,

@@ -200,11 +200,12 @@ class KeyLifecycle(Leaving):
     def _activate(self, standby: KeyRecord, keys: LineageKeys, asked: Asked, approval: str | None) -> Rotation:
         now, timings, reason = self._clock.now(), self._timings(standby), asked.reason
         active = standby.moved(KeyState.ACTIVE, activated_at=now)
+        patient = now < guards.patience_ends_at(keys.active(), standby, keys.all, timings, self.fleet.patience_s)
         previous = keys.active().moved(KeyState.VERIFY_ONLY, verify_only_at=now)
         forced = guards.overridden(
             (
                 lambda: guards.check_dwell(standby, keys.all, timings, now),
-                lambda: self.fleet.check_acknowledged(standby),
+                *((lambda: self.fleet.check_acknowledged(standby),) if patient else ()),
             ),
             asked.force,
             reason,

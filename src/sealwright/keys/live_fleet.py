@@ -8,9 +8,10 @@ from sealwright.clock import Clock
 from sealwright.keys.fleet import Member, last_accepted_at, live
 from sealwright.keys.fleet_facts import UNHEARD, FleetFacts
 from sealwright.keys.fleet_store import FleetStore
-from sealwright.keys.guards import check_acknowledged, is_acknowledged
+from sealwright.keys.guards import check_acknowledged, check_not_accepted, is_acknowledged
 from sealwright.keys.record import KeyRecord
 from sealwright.keys.states import KeyState
+from sealwright.keys.timings import KeyTimings
 
 FORGOTTEN_AFTER_S = 86_400.0
 KEPT_S = 1.0  # how old what the scheduler is told may be, which asks before each move
@@ -19,13 +20,21 @@ KEPT_S = 1.0  # how old what the scheduler is told may be, which asks before eac
 class LiveFleet:
     """Without a store nobody reports. ``share`` of the live verifiers must hold a key before it signs.
 
-    A verifier that was silent for ``lost_after_s`` is lost, and counts no more. Raises UnavailableError as the store.
+    A verifier that was silent for ``lost_after_s`` is lost, and counts no more. One that is live and wrong holds up a
+    move for ``patience_s`` at most: no report can stop rotation for ever. Raises UnavailableError as the store.
     """
 
     def __init__(
-        self, store: FleetStore | None, clock: Clock, *, share: float = 0.99, lost_after_s: float = 600.0
+        self,
+        store: FleetStore | None,
+        clock: Clock,
+        *,
+        share: float = 0.99,
+        lost_after_s: float = 600.0,
+        patience_s: float = 7 * 86_400.0,
     ) -> None:
         self.share = share
+        self.patience_s = patience_s
         self.lost_after_s = lost_after_s
         self._store = store
         self._clock = clock
@@ -56,6 +65,10 @@ class LiveFleet:
         """Raises RefusedError ``guard.acknowledgement``."""
         check_acknowledged(standby, self.live(standby.issuer), self.share)
 
+    def check_not_accepted(self, record: KeyRecord, timings: KeyTimings) -> None:
+        """Raises RefusedError ``guard.still_accepted``."""
+        check_not_accepted(record, self.live(record.issuer), timings, self._clock.now(), self.patience_s)
+
     def facts(self, records: Iterable[KeyRecord]) -> FleetFacts:
         """About the keys of these records."""
         members = self._recent()
@@ -71,7 +84,7 @@ class LiveFleet:
             for one, them in known
             if one.state is KeyState.VERIFY_ONLY and (at := last_accepted_at(them, one.issuer, one.key_id)) is not None
         }
-        return FleetFacts(self._clock.now(), lacked, found)
+        return FleetFacts(self._clock.now(), lacked, found, self.patience_s)
 
     def _recent(self) -> list[Member]:
         now, kept = self._clock.monotonic(), self._kept

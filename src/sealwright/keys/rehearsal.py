@@ -25,6 +25,7 @@ from sealwright.statements.verifier_reports import Trial
 KIND = "rehearsal"
 LIFETIME_S = 120.0
 TYP = "at+jwt"
+AUDIENCES = "urn:sealwright:rehearsal:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Rehearsals:
 
     def _signed(self, record: KeyRecord, actor: str) -> tuple[GivenTrial, Mapping[str, Any]]:
         now, trial_id = self._journal.clock.now(), f"rehearsal:{secrets.token_hex(8)}"
-        audience = f"urn:sealwright:rehearsal:{secrets.token_hex(8)}"
+        audience = f"{AUDIENCES}{secrets.token_hex(8)}"
         claims = {"iss": self._issuer_url(record.issuer), "aud": audience, "sub": KIND, "client_id": KIND}
         times = {"iat": int(now), "exp": int(now + LIFETIME_S), "jti": trial_id}
         payload = strict_json.encode_object({**claims, **times})
@@ -78,6 +79,11 @@ class Rehearsals:
         trial = Trial("rehearsal", token, audience)
         given = GivenTrial(trial_id, record.issuer, str(record.key_id), now, now + LIFETIME_S, trial)
         return given, signature_facts(text, made.value, actor, made.request_id)
+
+
+def is_rehearsal(audience: str) -> bool:
+    """Whether a token for this audience is good for nothing but a trial."""
+    return audience.startswith(AUDIENCES)
 
 
 def given_trials(documents: Mapping[str, Document], records: list[KeyRecord], now: float) -> list[GivenTrial]:

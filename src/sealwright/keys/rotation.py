@@ -153,7 +153,9 @@ def _of_lineage(keys: LineageKeys, policy: IssuerPolicy, fleet: FleetFacts) -> I
         return
     ready = guards.dwell_ends_at(standby, keys.all, policy.timings)
     # Before the dwell is over, verifiers that do not hold the key are nothing to look at.
-    lacked = (str(Reason.GUARD_ACKNOWLEDGEMENT),) * (standby.key_id in fleet.unacknowledged and ready <= fleet.at)
+    patient = fleet.at < guards.patience_ends_at(active, standby, keys.all, policy.timings, fleet.patience_s)
+    waits = patient and standby.key_id in fleet.unacknowledged and ready <= fleet.at
+    lacked = (str(Reason.GUARD_ACKNOWLEDGEMENT),) * waits
     yield PlannedMove(move, max(due, ready), (str(Reason.GUARD_DWELL),) * (ready > due), (*full, *lacked))
 
 

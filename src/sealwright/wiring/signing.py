@@ -131,4 +131,10 @@ def build_signing(
 
 def _live_fleet(settings: ServiceSettings, store: FleetStore | None, clock: Clock) -> LiveFleet:
     rules = settings.fleet
-    return LiveFleet(store, clock, share=rules.acknowledged_share, lost_after_s=rules.lost_after_s)
+    return LiveFleet(
+        store,
+        clock,
+        share=rules.acknowledged_share,
+        lost_after_s=rules.lost_after_s,
+        patience_s=rules.patience_s,
+    )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sealwright.errors import Reason, RejectedError, UnavailableError
+from sealwright.jose.claims import audience_of
+from sealwright.keys.rehearsal import is_rehearsal
 from sealwright.keys.token_status import NAMES, TokenStatus
 from sealwright.keys.token_statuses import Verb
 from sealwright.services.key_service.signing_operations import refuse_internal
@@ -72,7 +74,9 @@ class TokenOperations:
         decision = await self._process.reader(issuer).adecide(token)
         if isinstance(decision.error, UnavailableError):
             raise decision.error
-        return dict(_INACTIVE) if decision.verified is None else _active(decision.verified.claims)
+        if decision.verified is None or any(is_rehearsal(one) for one in audience_of(decision.verified.claims)):
+            return dict(_INACTIVE)
+        return _active(decision.verified.claims)
 
     def signed_answer(self, issuer: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         """The claims of an answer that is signed (RFC 9701 §5): never "sub" or "exp", so that it is no token."""
