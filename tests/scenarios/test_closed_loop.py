@@ -140,6 +140,10 @@ def test_a_standby_is_rehearsed_by_every_verifier_before_it_signs(
     (entry,) = service.request("GET", "/v1/audit?action=key.rehearsed").json()["entries"]
     assert entry["facts"]["key_id"] == standby
     assert "eyJ" not in json.dumps(entry)
+    (trial,) = {trial["token"] for _, _, one in verifiers[0].answers for trial in one.get("trials", {}).values()}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = service.request("POST", "/issuers/default/introspect", raw=f"token={trial}".encode(), headers=form)
+    assert told.json() == {"active": False}, "it is good for nothing else"
 
 
 def test_a_verifier_for_which_the_key_would_not_work_is_found(
