@@ -23,6 +23,7 @@ from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.dpop_nonces import DpopNonces
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.stores.memory import MemoryReplayStore
 
 CLOCK = ManualClock()
 KEY, CLIENT = sw.PrivateJWK.generate("EdDSA", key_id="k"), sw.PrivateJWK.generate("ES256")
@@ -31,23 +32,11 @@ X5T = "A" * 43
 NONCES = DpopNonces([b"s" * 32])
 
 
-class Once:
-    def __init__(self) -> None:
-        self._seen: set[bytes] = set()
-
-    def claim(self, key: bytes, ttl_s: float) -> bool:
-        assert 0 < ttl_s < 400
-        new = key not in self._seen
-        self._seen.add(key)
-        return new
-
-    async def aclaim(self, key: bytes, ttl_s: float) -> bool:
-        return self.claim(key, ttl_s)
-
-
 def app_of(rules: DpopProofs) -> Starlette:
     policy = sw.VerificationPolicy(issuer="https://id.example", audience="orders")
-    trusted = sw.TrustedIssuer(policy, StaticKeys(KEY.public), Binding(dpop=rules, claims=Once()))
+    trusted = sw.TrustedIssuer(
+        policy, StaticKeys(KEY.public), Binding(dpop=rules, claims=MemoryReplayStore(1000, clock=CLOCK))
+    )
     one = sw.Verifier(issuers=[trusted], clock=CLOCK)
     return Starlette(routes=DecisionEndpoint(lambda _: one).routes(), exception_handlers=http.EXCEPTION_HANDLERS)
 
@@ -76,6 +65,16 @@ def test_a_proof_is_accepted_once_with_the_request_that_it_was_made_for() -> Non
     assert answer(app, **body)[1]["outcome"] == "accepted"
     assert answer(app, **body)[1]["reason"] == "replay.seen_before"
     assert answer(app, token=text)[1]["reason"] == "binding.missing"
+
+
+def test_whatever_depth_of_claims_is_accepted_can_be_told() -> None:
+    deep: Any = 1
+    for _ in range(31):
+        deep = [deep]
+    claims = {"iss": "https://id.example", "aud": "orders", "exp": int(CLOCK.now()) + 900, "deep": deep}
+    text = sw.sign(strict_json.encode_object(claims), KEY)
+    status, told = answer(app_of(DpopProofs()), token=text, explain=True)
+    assert (status, told["outcome"], told["claims"]["deep"]) == (200, "accepted", deep)
 
 
 def test_what_the_client_sends_is_what_the_service_reads() -> None:

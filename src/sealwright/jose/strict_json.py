@@ -22,6 +22,7 @@ else:
     _loads, _dumps = orjson.loads, orjson.dumps
 
 MAX_DEPTH = 32
+ANSWER_DEPTH = MAX_DEPTH + 2  # what was read may stand in an answer about it
 
 # A text that is never closed matches up to its end: were it tried again from each of its escaped quotes, the time would
 # grow with the square of the size. The decoder refuses such a text later.
@@ -65,12 +66,12 @@ def parse_thoroughly(data: bytes) -> dict[str, Any]:
     return value
 
 
-def encode_object(members: Mapping[str, Any]) -> bytes:
+def encode_object(members: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> bytes:
     """Compact UTF-8 JSON that ``parse_object`` reads. Raises RejectedError ``json.*`` for what JSON cannot carry."""
-    return _encode_plain(members) or encode_thoroughly(members)
+    return _encode_plain(members) or encode_thoroughly(members, max_depth=max_depth)
 
 
-def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
+def encode_thoroughly(members: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> bytes:
     """``encode_object`` without its shortcut."""
     try:
         _check_names(members)
@@ -78,7 +79,7 @@ def encode_thoroughly(members: Mapping[str, Any]) -> bytes:
         data = text.encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         raise RejectedError(Reason.JSON_MALFORMED, "a value cannot be written as JSON") from None
-    parse_object(data)  # what a reader would refuse is not written
+    parse_object(data, max_depth=max_depth)  # what a reader would refuse is not written
     return data
 
 

@@ -75,7 +75,7 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    return Response(strict_json.encode_object(body), status, headers, media_type)
+    return Response(strict_json.encode_object(body, max_depth=strict_json.ANSWER_DEPTH), status, headers, media_type)
 
 
 async def read_object(request: Request) -> dict[str, Any]:
