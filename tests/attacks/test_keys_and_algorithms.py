@@ -101,6 +101,19 @@ def test_the_text_of_a_public_key_imported_as_an_hmac_secret(alg: str, signers: 
 
 
 @pytest.mark.attack(2)
+def test_the_der_of_a_public_key_whose_last_byte_looks_like_a_space() -> None:
+    for _ in range(1000):
+        public = sw.PrivateJWK.generate("EdDSA").public
+        der = sw.write_public(public, form="der")
+        if der[-1:].isspace():
+            break
+    for text in (der, b"\n" + der + b"\n", der + b" \r\n", b" " + der):
+        with pytest.raises(sw.RejectedError) as caught:
+            secret(k=base64url.encode_text(text))
+        assert caught.value.reason == "key.unsuitable", text
+
+
+@pytest.mark.attack(2)
 def test_a_certificate_imported_as_an_hmac_secret(signers: Any) -> None:
     """Everybody has it: as a file, and as the text of an "x5c" member."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "k1")])

@@ -105,7 +105,16 @@ def _looks_asymmetric(secret: bytes) -> bool:
     text = secret.strip()
     if b"-----BEGIN" in text or b'"kty"' in text or text.startswith((b"ssh-", b"ecdsa-sha2-")):
         return True
-    return any(_is_der(data) for data in (secret, text, _unarmoured(text)))
+    return any(_is_der(data) for data in (secret, _der_at_the_start(secret.lstrip()), _unarmoured(text)))
+
+
+def _der_at_the_start(text: bytes) -> bytes:
+    """By its own length (X.690 §8.1.3): what follows it may be spaces, and so may its own last bytes be."""
+    if len(text) < 2:
+        return b""
+    octets = text[1] & 0x7F if text[1] & 0x80 else 0
+    size = int.from_bytes(text[2 : 2 + octets]) if octets else text[1]
+    return text[: 2 + octets + size]
 
 
 def _unarmoured(text: bytes) -> bytes:
