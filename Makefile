@@ -17,7 +17,7 @@ up: .venv/installed-service ## run Sealwright here until Ctrl-C (PORT, SEALWRIGH
 test: .venv/installed-dev ## all checks and all tests, at most 15 minutes on 2 cores
 	@scripts/system-tools.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev ## lint, types, import contracts, the map
 	@$(BIN)/ruff check .

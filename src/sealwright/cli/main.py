@@ -9,69 +9,69 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from sealwright import __version__
-from sealwright.cli import (
-    approvals,
-    audit,
-    backends,
-    backup,
-    config,
-    credentials,
-    fleet,
-    inspect,
-    issuers,
-    joining,
-    jwk,
-    jwks,
-    kek,
-    keys,
-    rollout,
-    secrets,
-    sign,
-    tokens,
-    up,
-    verify,
-)
 from sealwright.cli.options import USUAL_WAIT, Json, print_json
 from sealwright.errors import Reason, SealwrightError
 
 _HYPHENATED_KID = re.compile("-[A-Za-z0-9_-]{42}")  # a thumbprint (RFC 7638)
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="Sealwright: signing keys, and the JSON Web Signatures they make.",
-)
-app.command()(up.up)
-app.command()(sign.sign)
-app.command()(verify.verify)
-app.command()(inspect.inspect)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.command()(issuers.issuers)
-app.command()(backends.backends)
-app.add_typer(keys.app, name="keys")
-fleet.app.command()(joining.join)
-app.add_typer(fleet.app, name="fleet")
-app.add_typer(rollout.app, name="rollout")
-app.add_typer(config.app, name="config")
-app.add_typer(jwk.app, name="jwk")
-app.add_typer(jwks.app, name="jwks")
-app.add_typer(audit.app, name="audit")
-app.add_typer(kek.app, name="kek")
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(tokens.app, name="tokens")
-app.add_typer(credentials.app, name="credentials")
-app.add_typer(approvals.app, name="approvals")
+# Each verb: the file that it is in, and its name there; a group may have further verbs from other files.
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "up": ("up:up",),
+    "sign": ("sign:sign",),
+    "verify": ("verify:verify",),
+    "inspect": ("inspect:inspect",),
+    "backup": ("backup:backup",),
+    "restore": ("backup:restore",),
+    "issuers": ("issuers:issuers",),
+    "backends": ("backends:backends",),
+    "keys": ("keys:app",),
+    "fleet": ("fleet:app", "joining:join"),
+    "rollout": ("rollout:app",),
+    "config": ("config:app",),
+    "jwk": ("jwk:app",),
+    "jwks": ("jwks:app",),
+    "audit": ("audit:app",),
+    "kek": ("kek:app",),
+    "secrets": ("secrets:app",),
+    "tokens": ("tokens:app",),
+    "credentials": ("credentials:app",),
+    "approvals": ("approvals:app",),
+}
 
 
-@app.command()
+def command(asked: str | None) -> typer.Typer:
+    """The command with the verb that is asked for, or with all of them, for help and completion: each costs imports."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        help="Sealwright: signing keys, and the JSON Web Signatures they make.",
+    )
+    for name in [asked] if asked in VERBS else VERBS:
+        found, *further = map(_load, VERBS[str(name)])
+        if isinstance(found, typer.Typer):
+            for one in further:
+                found.command()(one)
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    app.command()(version)
+    return app
+
+
+def _load(place: str) -> Any:
+    file, _, name = place.partition(":")
+    return getattr(import_module(f"sealwright.cli.{file}"), name)
+
+
 def version(as_json: Json = False) -> None:
     """Print the version."""
     if as_json:
@@ -84,7 +84,7 @@ def main() -> None:
     """Run one verb; every failure ends in one clear line and an exit code, never in a traceback."""
     os.umask(0o077)  # whatever a verb writes is its owner's alone
     try:
-        app(wait_given(kids_last(sys.argv[1:])))
+        command(sys.argv[1] if len(sys.argv) > 1 else None)(wait_given(kids_last(sys.argv[1:])))
     except SealwrightError as error:
         sys.exit(_report(error.reason, error.message, error.exit_code))
     except BrokenPipeError:
