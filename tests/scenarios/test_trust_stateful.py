@@ -168,7 +168,7 @@ class Trust(RuleBasedStateMachine):
 
 
 class TestTrust(Trust.TestCase):  # type: ignore[name-defined]
-    settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.soak
