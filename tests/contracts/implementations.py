@@ -31,7 +31,7 @@ from sealwright.keys.observed_backend import ObservedBackend
 from sealwright.keys.sealing import Sealer
 from sealwright.trust.replay import ReplayStore
 from sealwright.wiring.key_backends import open_backend
-from sealwright.wiring.replay_stores import open_replay_store
+from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_store
 
 Opened = contextlib.AbstractContextManager[KeyBackend]
 
@@ -117,9 +117,10 @@ REPLAY_URLS: dict[str, Callable[[Path], str]] = {
     "sqlite": lambda folder: f"sqlite:///{folder / 'replay.db'}",
     "postgresql": lambda _: shared_cluster().new_database(),
 }
+PATIENT = ReplayStoreOptions(timeout_s=10.0)  # a slow machine is no store that is down
 REPLAY_STORES: dict[str, Callable[[Path], ReplayStore]] = {
     "memory": lambda _: open_replay_store("memory:"),
-    **{name: (lambda folder, url=url: open_replay_store(url(folder))) for name, url in REPLAY_URLS.items()},
+    **{name: (lambda folder, url=url: open_replay_store(url(folder), PATIENT)) for name, url in REPLAY_URLS.items()},
 }
 
 
