@@ -13,6 +13,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, UnavailableError
 from sealwright.events import Observer, StaleFeedIgnored, StatementKind, tell
 from sealwright.statements.revoked_keys import token_digest
+from sealwright.trust.after_fork import adopted
 from sealwright.trust.held_feed import HeldFeed
 from sealwright.trust.revocation import FeedStatus
 from sealwright.trust.sources.statement_fetcher import StatementFetcher
@@ -192,11 +193,7 @@ class RevocationFeeds:
         return self._by_process.get(os.getpid()) or self._after_fork()
 
     def _after_fork(self) -> Mapping[str, tuple[StatementFetcher, StatementReader]]:
-        # One call of the interpreter, so that all threads of the child get the same readers without a lock.
-        mine = self._by_process.setdefault(os.getpid(), self._readers())
-        for other in list(self._by_process):
-            if other != os.getpid():
-                self._by_process.pop(other, None)
+        mine = adopted(self._by_process, self._readers())
         for _, reader in () if self._closed else mine.values():
             reader.start()
         return mine

@@ -12,6 +12,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.events import Observer, StatementKind
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.trust.after_fork import adopted
 from sealwright.trust.held_bundle import HeldBundle
 from sealwright.trust.key_source import SourceStatus, VerificationKey
 from sealwright.trust.refetch_budget import RefetchBudget
@@ -129,13 +130,8 @@ class BundleKeys:
         reader.wait_until(lambda: self._bundle.is_held or reader.landings > 0, self._settings.timeout_s)
 
     def _here(self) -> tuple[Fetcher, StatementReader]:
-        mine = self._by_process.get(os.getpid())
-        if mine is None:  # a fork: what is held is inherited, the thread is not
-            mine = self._by_process.setdefault(os.getpid(), self._reader())
-            for other in list(self._by_process):
-                if other != os.getpid():
-                    self._by_process.pop(other, None)
-        return mine
+        """After a fork what is held is inherited, the thread is not."""
+        return self._by_process.get(os.getpid()) or adopted(self._by_process, self._reader())
 
     def _reader(self) -> tuple[Fetcher, StatementReader]:
         fetcher = self._fetcher()

@@ -12,6 +12,7 @@ from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.jose.jwk_set import JWKSet
+from sealwright.trust.after_fork import adopted
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.failover import Failover, Fetcher
 from sealwright.trust.jwks_cache import JwksCache
@@ -110,11 +111,7 @@ class RemoteJWKSet:
 
     def _after_fork(self) -> tuple[Failover, JwksCache]:
         inherited = self._by_process.copy().popitem()[1][1].snapshot
-        # One call of the interpreter, so that all threads of the child get the same cache without a lock.
-        fetcher, cache = mine = self._by_process.setdefault(os.getpid(), self._made(inherited))
-        for other in list(self._by_process):
-            if other != os.getpid():
-                self._by_process.pop(other, None)
+        fetcher, cache = mine = adopted(self._by_process, self._made(inherited))
         if self._closed:
             fetcher.close()
             cache.close()
