@@ -17,9 +17,8 @@ class SharedReplayStore:
 
     def __init__(self, kind: str, open_sender: Callable[[], Sender], timeout_s: float) -> None:
         self._kind, self._open, self._timeout_s = kind, open_sender, timeout_s
-        self._by_process: dict[
-            int, Batches
-        ] = {}  # what came with a fork stays where it is: closing it hurts the parent
+        # What came with a fork stays where it is: closing it hurts the parent.
+        self._by_process: dict[int, Batches] = {}
         self._closed = False
         self._here()
 
