@@ -64,14 +64,15 @@ class Feeds(RuleBasedStateMachine):
     def deliver(self, one, worker):
         text, sequence, revoked, at = one
         held, before = self.workers[worker], self.workers[worker].now
-        expired = self.clock.now() >= int(at) + LIFETIME_S + SKEW_S
+        now = self.clock.now()
+        out_of_time = now >= int(at) + LIFETIME_S + SKEW_S or int(at) > now + SKEW_S
         try:
             held.take(text)
         except RejectedError:
-            assert expired or sequence < self.highest or not before.named <= revoked
+            assert out_of_time or sequence < self.highest or not before.named <= revoked
             assert held.now.dead_at == before.dead_at
             return
-        assert not expired
+        assert not out_of_time
         assert sequence >= self.highest
         self.highest = sequence
         self.obeyed[worker] |= revoked
