@@ -61,10 +61,22 @@ class _Table(BaseModel):
 
 
 class ListenTable(_Table):
-    """Where the sidecar listens."""
+    """Where the sidecar listens, and with how much."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: Port = Field(default=8701, description="The port.")
+    cache_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=0, le=2**34, description="Memory for decisions, in each worker; 0 is none."
+    )
+
+
+class EdgeTable(_Table):
+    """How proxies ask, and what they are told."""
+
+    realm: str = Field(default="sealwright", pattern=r"^[ !#-\[\]-~]*$", description="Of WWW-Authenticate.")
+    header_prefix: str = Field(
+        default="x-sealwright-", pattern=r"^[a-z][a-z0-9-]{0,60}-$", description="What identity headers begin with."
+    )
 
 
 class KeyServiceTable(_Table):
@@ -192,6 +204,7 @@ class VerifierFile(_Table):
     """A whole verifier.toml. Paths are relative to it."""
 
     service: ListenTable = ListenTable()
+    edge: EdgeTable = EdgeTable()
     identity: Identity = Field(default={}, description="Fields of the identity, and which claims they are made of.")
     routes: dict[Name, RouteTable] = Field(default={}, description="By method and path: GET,HEAD /orders/**.")
     replay: ReplayTable | None = None

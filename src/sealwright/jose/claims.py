@@ -11,6 +11,7 @@ from sealwright.errors import Reason, RejectedError
 
 MAXIMUM_LEEWAY_S = 120.0
 _TIMES = ("exp", "nbf", "iat")
+_ROUNDING_S = 0.001
 _LARGEST_TIME = 2**53  # an integer of JSON may be too large to be added to a float
 MAXIMUM_ACTORS = 4
 _ACTOR_TEXTS = ("iss", "sub", "client_id")  # who the actor is; no other claim means anything there
@@ -75,6 +76,15 @@ class ClaimRules:
         ):
             return
         self._check_each(claims, now)
+
+    def window(self, claims: Mapping[str, Any]) -> tuple[float, float]:
+        """From when until when, by their times, claims that hold now hold: within ``check``, whatever floats round."""
+        get = claims.get
+        issued, ends = get("iat", -math.inf), get("exp", math.inf)
+        if self.maximum_age_s is not None:
+            ends = min(ends, issued + self.maximum_age_s)
+        since = max(get("nbf", -math.inf), issued) - self.leeway_s
+        return since + _ROUNDING_S, ends + self.leeway_s - _ROUNDING_S
 
     def _check_each(self, claims: Mapping[str, Any], now: float) -> None:
         for _, check in CLAIM_CHECKS:

@@ -23,6 +23,7 @@ class Admission:
     identities: IdentityMap
     routes: Routes | None = None
     name: str = "route"
+    reads_only: bool = True
 
     @property
     def expects(self) -> str:

@@ -65,6 +65,7 @@ class IntrospectionCheck:
     """
 
     name = "introspection"
+    reads_only = True
     expects = "a token that its issuer calls active"
 
     def __init__(

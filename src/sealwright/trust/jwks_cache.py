@@ -57,16 +57,24 @@ class JwksCache:
 
     def find(self, key_id: str | None) -> PublicJWK:
         """The key of this kid; waits only when it is not known. Raises as ``KeySource`` says."""
-        asked, until = self._refresher.started, self._patience_until()
-        while isinstance(found := self._look(key_id, asked), Flight):
+        asked = self._refresher.started
+        if not isinstance(found := self._look(key_id, asked), Flight):
+            return found
+        until = self._patience_until()
+        while isinstance(found, Flight):
             _check_landed(_wait(found, until))
+            found = self._look(key_id, asked)
         return found
 
     async def afind(self, key_id: str | None) -> PublicJWK:
         """``find`` for an event loop: never blocks it, and waits for the same flights."""
-        asked, until = self._refresher.started, self._patience_until()
-        while isinstance(found := self._look(key_id, asked), Flight):
+        asked = self._refresher.started
+        if not isinstance(found := self._look(key_id, asked), Flight):
+            return found
+        until = self._patience_until()
+        while isinstance(found, Flight):
             _check_landed(await _await(found, until))
+            found = self._look(key_id, asked)
         return found
 
     def refresh(self, cause: Cause = "asked") -> None:

@@ -40,6 +40,8 @@ class Trail:
     began: float = 0.0
     issuer: TrustedIssuer | None = None
     key: VerificationKey | None = None
+    asked: str | None = None  # the kid that its key was asked for by
+    found: VerificationKey | None = None  # the key as its source has it
 
 
 class Unproven(NamedTuple):
@@ -94,7 +96,8 @@ class Pipeline:
         if not isinstance(key, _KEY_TYPES):
             raise TypeError("a key source answered with something that is no verification key")
         if trail is not None:
-            trail.key = key
+            trail.key = trail.found = key
+            trail.asked = header.key_id
         bound = issuer.bind(key)  # 5
         if trail is not None:
             trail.key = bound

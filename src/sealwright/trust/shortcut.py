@@ -77,7 +77,8 @@ class Shortcut:
             seen = self._pipeline.after_key(Unproven(issuer, header, parsed, claims), key, scopes, trail)
             return self._finish(issuer, seen, token, evidence)
         if trail is not None:
-            trail.key = key
+            trail.key = trail.found = key
+            trail.asked = key_id
         if not key.verify(signature, signing_input):
             raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
         check_claims(claims, self._now())

@@ -53,6 +53,7 @@ class StatusListCheck:
     """
 
     name = "status list"
+    reads_only = True
 
     def __init__(
         self,

@@ -29,7 +29,9 @@ class Proven(NamedTuple):
 class TokenCheck(Protocol):
     """Raises RejectedError, or UnavailableError when it cannot be decided.
 
-    ``name`` and ``expects`` are for explanations. ``acheck`` does the same for an event loop and never blocks it.
+    ``name`` and ``expects`` are for explanations. ``acheck`` does the same for an event loop and never blocks it. One
+    that has ``reads_only`` True may be asked any number of times about one token: it counts nothing. Tokens of an
+    issuer with any other check are never remembered by a decision cache.
     """
 
     @property
@@ -48,6 +50,7 @@ class Unbound:
 
     name = "binding"
     expects = "a token that is bound to no key"
+    reads_only = True
 
     def check(self, seen: Proven, _: float) -> None:
         if "cnf" in seen.claims:
@@ -62,6 +65,7 @@ class AnyBinding:
 
     name = "binding"
     expects = "nothing: whoever was shown the token judges it"
+    reads_only = True
 
     def check(self, _: Proven, __: float) -> None:
         pass

@@ -14,6 +14,7 @@ from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
 from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.decision_cache import CacheFigures, DecisionCache
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.trust.explain import explained
 from sealwright.trust.issuers import Issuers, TrustedIssuer
@@ -34,8 +35,9 @@ class Verifier:
     Issuer and audience must be given, or IGNORE_ISSUER and IGNORE_AUDIENCE. ``rules`` are the fields of
     VerificationPolicy: ``profile``, ``algorithms`` (every asymmetric one by default, and for a secret its own),
     ``typ``, ``leeway_s``, ``require_expiry``, ``maximum_age_s``, ``maximum_lifetime_s``, ``required_claims``,
-    ``required_scopes``, ``forbidden_claims``, ``claim_values``, ``maximum_token_bytes``. Raises ConfigurationError
-    ``settings.invalid``.
+    ``required_scopes``, ``forbidden_claims``, ``claim_values``, ``maximum_token_bytes``. With ``cache_bytes`` a token
+    that was accepted is remembered, in that many bytes at most, and its claims are for reading only. Raises
+    ConfigurationError ``settings.invalid``.
 
     >>> from sealwright.jose.jwk import PrivateJWK
     >>> key = PrivateJWK.generate("ES256")
@@ -53,6 +55,7 @@ class Verifier:
         revocation: RevocationList | None = None,
         observer: Observer | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        cache_bytes: int = 0,
         **rules: Unpack[Rules],
     ) -> None:
         if issuers and (rules or (issuer, audience, keys) != (None, None, None)):
@@ -62,6 +65,7 @@ class Verifier:
             raise _wrong("revocations are of named issuers: with IGNORE_ISSUER none of them would be obeyed")
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
         self._shortcut = Shortcut(self._pipeline)
+        self._cache = DecisionCache(self._pipeline, cache_bytes) if cache_bytes else None
         self._observer = observer
 
     def verify(
@@ -71,7 +75,7 @@ class Verifier:
 
         ``evidence`` is what came with the token: one that is bound to a key (``cnf``) is refused without.
         """
-        if self._observer is not None:
+        if self._observer is not None or self._cache is not None:
             return _opened(self.decide(token, scopes=scopes, evidence=evidence))
         try:  # the same, without building what nobody observes
             return self._shortcut.verify(token, scopes, evidence) or self._pipeline.verify(token, scopes, evidence)
@@ -119,7 +123,7 @@ class Verifier:
             return await asyncio.to_thread(self.decide, token, scopes=scopes, evidence=evidence, explain=True)
         trail = self._trail()
         try:
-            decision = Decision("accepted", await self._pipeline.averify(token, scopes, evidence, trail))
+            decision = await self._adecided(token, scopes, evidence, trail)
         except Exception as error:  # noqa: BLE001 - as in decide
             decision = Decision.refused(error)
         self._observe(decision, trail)
@@ -129,6 +133,17 @@ class Verifier:
     def issuers(self) -> tuple[TrustedIssuer, ...]:
         """Whose tokens are decided over, and by which rules."""
         return tuple(self._pipeline.issuers)
+
+    @property
+    def cached(self) -> CacheFigures | None:
+        """How the decision cache is doing; None without one."""
+        return None if self._cache is None else self._cache.figures()
+
+    def refuse(self, error: RejectedError) -> Decision:
+        """The decision over a request that brought no token to decide over, observed as every other one."""
+        decision, trail = Decision.refused(error), self._trail()
+        self._observe(decision, trail)
+        return decision
 
     def close(self) -> None:
         """Close the key sources."""
@@ -142,11 +157,31 @@ class Verifier:
         self.close()
 
     def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
+        cache = self._cache
         try:
-            seen = self._shortcut.verify(token, scopes, evidence, trail)
-            return Decision("accepted", seen or self._pipeline.verify(token, scopes, evidence, trail))
+            if cache is None:
+                return Decision("accepted", self._walked(token, scopes, evidence, trail))
+            if known := cache.recall(token, scopes, evidence, trail):
+                return known
+            trail = trail or Trail()
+            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             return Decision.refused(error)
+
+    def _walked(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Verified:
+        seen = self._shortcut.verify(token, scopes, evidence, trail)
+        return seen or self._pipeline.verify(token, scopes, evidence, trail)
+
+    async def _adecided(
+        self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None
+    ) -> Decision:
+        cache = self._cache
+        if cache is None:
+            return Decision("accepted", await self._pipeline.averify(token, scopes, evidence, trail))
+        if known := await cache.arecall(token, scopes, evidence, trail):
+            return known
+        trail = trail or Trail()
+        return cache.keep(token, await self._pipeline.averify(token, scopes, evidence, trail), trail)
 
     def _trail(self) -> Trail | None:
         return None if self._observer is None else Trail(self._pipeline.clock.monotonic())

@@ -139,15 +139,17 @@ def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock:
         needed = store if _needs_store(table) else None
         issuers[name] = VerifyingIssuer(table, trusted, source, admission, needed, revocation)
 
-    def verifier(trusted: Iterable[TrustedIssuer]) -> Verifier:
-        return Verifier(issuers=list(trusted), revocation=revocation, observer=observer, clock=clock)
+    def verifier(trusted: Iterable[TrustedIssuer], cache_bytes: int = 0) -> Verifier:
+        return Verifier(
+            issuers=list(trusted), revocation=revocation, observer=observer, clock=clock, cache_bytes=cache_bytes
+        )
 
     audiences = sorted({audience for table in file.issuers.values() for audience in table.audience})
     by_audience = {
         audience: verifier(_for(one.trusted, audience) for one in issuers.values() if audience in one.table.audience)
         for audience in audiences
     }
-    everyone = verifier(one.trusted for one in issuers.values())
+    everyone = verifier((one.trusted for one in issuers.values()), file.service.cache_bytes)
     return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed)
 
 

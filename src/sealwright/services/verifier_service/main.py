@@ -12,12 +12,15 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sealwright.config.verifier_file import check_file, schema
+from sealwright.config.verifier_tables import EdgeTable
 from sealwright.errors import SealwrightError
 from sealwright.services import http
 from sealwright.services.listening import listening
 from sealwright.services.verifier_service.app import DecisionEndpoint
+from sealwright.services.verifier_service.forward_auth import ForwardAuth
 from sealwright.services.verifier_service.health import HealthPages
 from sealwright.settings import VerifierSettings
 from sealwright.wiring.observing import Observing, build_observing, log_config
@@ -63,14 +66,24 @@ def serve(settings: VerifierSettings) -> None:
         verifying = build_verifying(file, folder, observing.observer)
         if (store := verifying.store) is not None:
             observing.metrics.watch_replay_stores(lambda: [store.figures()])
-        app = build_app(verifying, observing)
+        app = build_app(verifying, observing, file.edge)
         config = uvicorn.Config(app, log_config=log_config(), server_header=False)
         with suppress(KeyboardInterrupt):  # raised once more after an orderly stop
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def build_app(verifying: VerifyingSide, observing: Observing) -> Starlette:
+def build_app(verifying: VerifyingSide, observing: Observing, edge: EdgeTable) -> ASGIApp:
     """Decisions for the audiences of the file; the caller may name one of them, and no other."""
+    pages, proxies = _pages(verifying, observing), ForwardAuth(verifying, edge)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked_by_proxy = scope["type"] == "http" and proxies.answers(scope["path"])
+        await (proxies if asked_by_proxy else pages)(scope, receive, send)
+
+    return app
+
+
+def _pages(verifying: VerifyingSide, observing: Observing) -> Starlette:
     decisions = DecisionEndpoint(verifying.verifier_of, verifying.identity_of, routes=verifying.has_routes)
     return Starlette(
         routes=[*decisions.routes(), *HealthPages(verifying, observing).routes()],

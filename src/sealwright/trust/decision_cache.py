@@ -1,0 +1,195 @@
+"""DecisionCache: a token that was accepted before costs a lookup, and is judged anew by all that may have changed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from sealwright.errors import ConfigurationError, Reason
+from sealwright.jose.claims import check_scopes
+from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
+from sealwright.trust.frozen_claims import frozen
+from sealwright.trust.issuers import TrustedIssuer
+from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.pipeline import Pipeline, Trail
+from sealwright.trust.token_check import ANY_BINDING, UNBOUND, Proven, TokenCheck
+
+_ENTRY_BYTES = 1200  # what an entry takes beside its token and claims
+LEAST_BYTES = 64 * 1024
+_EXACT = (str, bytes)
+
+
+class CacheFigures(NamedTuple):
+    """Counted since the start. ``size_bytes`` is what the entries take at most."""
+
+    hits: int
+    misses: int
+    entries: int
+    size_bytes: int
+
+
+class _Remembered:
+    """One accepted token. Of the claims only times can fail later, and those hold from ``since`` until ``until``."""
+
+    __slots__ = (
+        *("again", "asked", "decision", "found", "issuer", "key"),
+        *("proven", "since", "size_bytes", "until", "verified"),
+    )
+
+    def __init__(self, trail: Trail, proven: Proven, issuer: TrustedIssuer, size_bytes: int) -> None:
+        self.issuer, self.asked, self.found, self.key = issuer, trail.asked, trail.found, trail.key
+        self.size_bytes = size_bytes
+        self.since, self.until = issuer.policy.rules.window(proven.claims)
+        self.again: tuple[TokenCheck, ...] = issuer.checks
+        self.proven, self.verified = proven, proven.verified
+        self.decision = Decision("accepted", proven.verified)
+
+
+class _Generation(dict[Hashable, _Remembered]):
+    """Entries, and the bytes that they take."""
+
+    size_bytes = 0
+
+
+class DecisionCache:
+    """Of one Verifier, so of one policy. Bounded in bytes; asking it takes no lock.
+
+    It remembers that the signature of a token held under a key, and its claims under the rules. What may change is
+    asked anew for each presentation, in the order of Pipeline: revocations, the key that is known under the kid, the
+    times of the claims, scopes, and the checks that the issuer has on top. So a token is refused at the moment at
+    which it would be refused without a cache, for the same reason. A token that is bound to a key, and one whose
+    issuer judges bindings or counts presentations, is never remembered; nor is a refusal.
+
+    There are two generations: when the young one has half of the bytes it becomes the old one, and what is asked for
+    again moves over. Raises ConfigurationError ``settings.invalid`` for less than 64 KiB.
+    """
+
+    def __init__(self, pipeline: Pipeline, maximum_bytes: int) -> None:
+        if maximum_bytes < LEAST_BYTES:
+            raise ConfigurationError(Reason.SETTINGS_INVALID, f"a decision cache has {LEAST_BYTES} bytes or more")
+        self._pipeline, self._now = pipeline, pipeline.clock.now
+        self._half_bytes = maximum_bytes // 2
+        self._young, self._old = _Generation(), _Generation()
+        self._keeping, self._process = threading.Lock(), os.getpid()
+        self._hits = self._misses = 0
+
+    def recall(
+        self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None
+    ) -> Decision | None:
+        """The decision of earlier where it still holds; None for a token that has to be verified.
+
+        Raises what ``Pipeline.verify`` raises for a token whose signature and claims hold.
+        """
+        entry = self._find(token, trail)
+        if entry is None:
+            return None
+        issuer, pipeline = entry.issuer, self._pipeline
+        if pipeline.revocation is not None:
+            pipeline.check_revoked(issuer, entry.asked)  # 4
+        if not self._still(entry, issuer.source.find(entry.asked)):  # 5 to 7
+            self._forget(token)
+            return None
+        if scopes:
+            check_scopes(entry.verified.claims, scopes)  # 8
+        if pipeline.revocation is not None:
+            pipeline.check_token_revoked(issuer, entry.verified.claims)  # 9
+        if entry.again:
+            seen = entry.proven._replace(evidence=evidence)
+            for one in entry.again:  # 11
+                one.check(seen, self._now())
+        self._hits += 1
+        return entry.decision
+
+    async def arecall(
+        self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None
+    ) -> Decision | None:
+        """``recall`` for an event loop."""
+        entry = self._find(token, trail)
+        if entry is None:
+            return None
+        issuer, pipeline = entry.issuer, self._pipeline
+        if pipeline.revocation is not None:
+            pipeline.check_revoked(issuer, entry.asked)
+        if not self._still(entry, await issuer.source.afind(entry.asked)):
+            self._forget(token)
+            return None
+        if scopes:
+            check_scopes(entry.verified.claims, scopes)
+        if pipeline.revocation is not None:
+            pipeline.check_token_revoked(issuer, entry.verified.claims)
+        if entry.again:
+            seen = entry.proven._replace(evidence=evidence)
+            for one in entry.again:
+                await one.acheck(seen, self._now())
+        self._hits += 1
+        return entry.decision
+
+    def keep(self, token: str | bytes, verified: Verified, trail: Trail) -> Decision:
+        """The decision over an accepted token, remembered if that is allowed; then nobody can change its claims."""
+        self._misses += 1
+        issuer = trail.issuer
+        if type(token) not in _EXACT or issuer is None or not _may_keep(issuer, trail, verified):
+            return Decision("accepted", verified)
+        claims, size_bytes = frozen(verified.claims)
+        proven = Proven(issuer.policy, verified._replace(claims=claims), token, NO_EVIDENCE)
+        entry = _Remembered(trail, proven, issuer, size_bytes + sys.getsizeof(token) + _ENTRY_BYTES)
+        self._put(token, entry)
+        return entry.decision
+
+    def figures(self) -> CacheFigures:
+        young, old = self._young, self._old
+        return CacheFigures(self._hits, self._misses, len(young) + len(old), young.size_bytes + old.size_bytes)
+
+    def _find(self, token: str | bytes, trail: Trail | None) -> _Remembered | None:
+        if type(token) not in _EXACT:
+            return None
+        entry = self._young.get(token)
+        if entry is None:
+            entry = self._old.get(token)
+            if entry is None:
+                return None
+            self._put(token, entry)
+        if trail is not None:
+            trail.issuer, trail.key = entry.issuer, entry.key
+        return entry
+
+    def _still(self, entry: _Remembered, found: VerificationKey) -> bool:
+        if found is not entry.found:
+            if found != entry.found:
+                return False
+            entry.found = found  # the same key of a newer set
+        return entry.since <= self._now() < entry.until
+
+    def _forget(self, token: str | bytes) -> None:
+        """Its bytes are free again when its generation is."""
+        self._young.pop(token, None)
+        self._old.pop(token, None)
+
+    def _put(self, token: str | bytes, entry: _Remembered) -> None:
+        if entry.size_bytes > self._half_bytes:
+            return
+        with self._lock():
+            if self._young.size_bytes + entry.size_bytes > self._half_bytes:
+                self._old, self._young = self._young, _Generation()
+            if token not in self._young:
+                self._young.size_bytes += entry.size_bytes
+            self._young[token] = entry
+
+    def _lock(self) -> threading.Lock:
+        if self._process != os.getpid():  # a fork: whoever held it stayed in the parent
+            self._process, self._keeping = os.getpid(), threading.Lock()
+        return self._keeping
+
+
+def _may_keep(issuer: TrustedIssuer, trail: Trail, verified: Verified) -> bool:
+    return (
+        (issuer.binding is UNBOUND or issuer.binding is ANY_BINDING)
+        and "cnf" not in verified.claims
+        and trail.key is not None
+        and not trail.key.has_limits  # their times are the key's own
+        and all(getattr(one, "reads_only", False) for one in issuer.checks)
+    )
