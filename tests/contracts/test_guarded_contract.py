@@ -231,6 +231,35 @@ def test_neither_token_nor_reason_is_told_to_strangers_or_logs(
         assert not re.search("|".join(rf"\b{re.escape(reason)}\b" for reason in sw.Reason), written)
 
 
+class Reasons:
+    """An observer that keeps why."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def observe(self, event: Any) -> None:
+        self.seen.append(event.reason)
+
+
+def test_the_observer_of_the_verifier_is_told_each_reason_once(opened: Open, clock: ManualClock) -> None:
+    reasons = Reasons()
+    call = opened(plain(clock, observer=reasons), scopes=["orders:read"])
+    call("GET", "/orders")
+    call("GET", "/orders", bearing("a b"))
+    call("GET", "/orders", bearing(parts.token(clock, exp=1)))
+    call("GET", "/orders", bearing(parts.token(clock)))
+    call("GET", "/orders", bearing(parts.token(clock, scope="orders:read")))
+    assert reasons.seen == ["credential.missing", "request.malformed", "claims.expired", "claims.scope", None]
+
+
+def test_a_token_is_decided_over_once_with_all_scopes_of_its_route(routed: Open, clock: ManualClock) -> None:
+    reasons = Reasons()
+    call = routed(plain(clock, observer=reasons))
+    call("POST", "/write", bearing(parts.token(clock)))
+    call("POST", "/write", bearing(parts.token(clock, scope=WRITE)))
+    assert reasons.seen == ["claims.scope", None]
+
+
 def test_what_a_request_keeps_shows_no_token() -> None:
     asked = Asked("GET", "/", "/", bearing("secret"), kept={None: (Shown("secret", NO_EVIDENCE), None)})  # type: ignore
     assert "secret" not in repr(asked) + repr(dict(asked.kept))

@@ -89,6 +89,8 @@ class Guard:
             if before is None or before[0] != shown:
                 return shown
             check_scopes(before[1].claims, self._scopes | scopes)
+        except RejectedError as error:
+            return self._refused(asked, self._verifier.refuse(error), scopes)
         except Exception as error:  # noqa: BLE001 - as in admit
             return self._refused(asked, Decision.refused(error), scopes)
         return before[1]
