@@ -21,11 +21,14 @@ from sealwright.clock import ManualClock
 from sealwright.integrations.asked import Asked, Shown
 from sealwright.integrations.guard import Guard
 from sealwright.profiles.dpop_proof import sign_proof
+from sealwright.trust.admission import Admission
 from sealwright.trust.binding import Binding
 from sealwright.trust.client_certificates import TrustedProxies
 from sealwright.trust.dpop import DpopProofs
 from sealwright.trust.dpop_nonces import DpopNonces
-from sealwright.trust.evidence import NO_EVIDENCE
+from sealwright.trust.evidence import NO_EVIDENCE, Evidence
+from sealwright.trust.identity import IdentityMap
+from sealwright.trust.routes import RouteRule, Routes
 from sealwright.trust.sources.static import StaticKeys
 
 PUBLIC_URL = "https://orders.example"
@@ -272,6 +275,10 @@ def test_a_bound_token_without_evidence_is_refused(opened: Open, clock: ManualCl
     assert opened()("GET", "/orders", [*bearing(parts.bound_token(clock)), proof]).status == 401
 
 
+def test_the_scheme_dpop_is_none_where_no_proofs_are_taken(opened: Open, clock: ManualClock) -> None:
+    refused(opened()("GET", "/orders", [("Authorization", f"DPoP {parts.token(clock)}")]), 401, BARE)
+
+
 # --- DPoP
 
 
@@ -344,6 +351,7 @@ def test_only_dpop_is_offered_where_nothing_else_is_taken(opened: Open, clock: M
     for lines in ([], bearing(parts.token(clock))):
         (challenge,) = call("GET", "/orders", lines).all("WWW-Authenticate")
         assert challenge.startswith("DPoP ")
+        assert ('error="invalid_token"' in challenge) == bool(lines)
 
 
 def test_proxies_may_tell_the_certificate_and_nobody_else(opened: Open, clock: ManualClock) -> None:
@@ -357,6 +365,43 @@ def test_proxies_may_tell_the_certificate_and_nobody_else(opened: Open, clock: M
     assert accepted(near("GET", "/orders", lines))
     assert far("GET", "/orders", lines).status == 401
     assert near("GET", "/orders", bearing(token)).status == 401
+
+
+class Recorder:
+    """A check that keeps what it was shown and has no objections."""
+
+    name, expects = "recorder", "nothing"
+
+    def __init__(self) -> None:
+        self.seen: list[Evidence] = []
+
+    def check(self, proven: Any, _: float) -> None:
+        self.seen.append(proven.evidence)
+
+    async def acheck(self, proven: Any, now: float) -> None:
+        self.check(proven, now)
+
+
+def checked_by(check: Any, clock: ManualClock) -> sw.Verifier:
+    policy = sw.VerificationPolicy(issuer=parts.ISSUER, audience=parts.AUDIENCE)
+    trusted = sw.TrustedIssuer(policy, StaticKeys(parts.ISSUER_KEY.public), checks=(check,))
+    return sw.Verifier(issuers=[trusted], clock=clock)
+
+
+def test_checks_are_shown_the_request_and_no_url_that_nobody_vouched_for(opened: Open, clock: ManualClock) -> None:
+    for public_url, url in ((None, None), (PUBLIC_URL, f"{PUBLIC_URL}/orders%40x")):
+        recorder = Recorder()
+        call = opened(checked_by(recorder, clock), public_url=public_url)
+        assert accepted(call("GET", "/orders%40x?page=2", [*bearing(parts.token(clock)), ("Host", "evil.example")]))
+        assert recorder.seen == [Evidence(method="GET", url=url, path="/orders%40x", scheme="bearer")]
+
+
+def test_routes_of_the_issuer_hold_for_the_path_that_the_application_sees(opened: Open, clock: ManualClock) -> None:
+    routes = Routes([RouteRule.parse("GET /orders"), RouteRule.parse("/admin/**", scopes=["admin"])])
+    call = opened(checked_by(Admission(IdentityMap(), routes), clock))
+    token = parts.token(clock)
+    targets = ["/orders", "/%6frders", "/others", "/admin/keys", "/orders/../admin/keys", "/admin%2fkeys"]
+    assert [call("GET", target, bearing(token)).status for target in targets] == [200, 200, 403, 403, 400, 403]
 
 
 # --- what is public

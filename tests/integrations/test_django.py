@@ -9,6 +9,7 @@ from typing import Any
 import binding_parts as parts
 import django
 import pytest
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
@@ -47,7 +48,7 @@ def careless(view: Callable[..., Any]) -> Callable[..., Any]:
     def hiding(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs)
 
-    return hiding
+    return markcoroutinefunction(hiding) if iscoroutinefunction(view) else hiding
 
 
 @method_decorator(require("orders:read"), name="dispatch")
@@ -64,6 +65,7 @@ URLS = (
     path("sync", require("orders:read")(who)),
     path("async", require("orders:read")(awho)),
     path("careless", careless(require("orders:read")(who))),
+    path("acareless", careless(require("orders:read")(awho))),
     path("class", Orders.as_view()),
     path("both", require("a")(require("b")(who))),
     path("open/door", who),
@@ -87,7 +89,7 @@ def bearing(scope: str = "") -> list[tuple[str, str]]:
     return [("Authorization", f"Bearer {parts.token(CLOCK, scope=scope)}")]
 
 
-@pytest.mark.parametrize("target", ["/sync", "/async", "/careless", "/class"])
+@pytest.mark.parametrize("target", ["/sync", "/async", "/careless", "/acareless", "/class"])
 def test_a_view_of_any_kind_needs_its_scopes(call: Any, target: str) -> None:
     assert [call("GET", target, bearing(scope)).status for scope in ("", "orders:read")] == [403, 200]
 
