@@ -1,1 +1,1 @@
-"""Room for other people's frameworks, one file each; none is in it yet."""
+"""Room for other people's frameworks, one file each: none imports another's, and each asks the same Guard."""
