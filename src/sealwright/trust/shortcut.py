@@ -70,7 +70,7 @@ class Shortcut:
         if algorithm not in algorithms or key_id is None or not header.b64 or (types and header.type not in types):
             return None
         if trail is not None:
-            trail.issuer = issuer
+            trail.issuer, trail.asked = issuer, key_id
         key = find(key_id)
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
             parsed = UnverifiedJWS(header, signing_input, signature, payload)
@@ -78,7 +78,6 @@ class Shortcut:
             return self._finish(issuer, seen, token, evidence)
         if trail is not None:
             trail.key = trail.found = key
-            trail.asked = key_id
         if not key.verify(signature, signing_input):
             raise RejectedError(Reason.SIGNATURE_INVALID, "the signature does not match")
         check_claims(claims, self._now())
