@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import traceback
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from token_server import TokenServer, basic_pair
 
 from sealwright.client.access_tokens import AccessTokens
 from sealwright.client.client_authentication import ClientSecret, PrivateKeyJwt
+from sealwright.client.token_answer import parse_token, refusal
 from sealwright.client.token_endpoint import EXCHANGE, TokenEndpoint, Wanted
 from sealwright.clock import ManualClock, SleeplessClock
 from sealwright.errors import ConfigurationError, Reason, SealwrightError, UnavailableError
@@ -337,3 +342,22 @@ def test_a_clock_that_does_not_sleep_goes_on_while_the_other_stands_and_never_ba
         assert clock.monotonic() - before == pytest.approx(ages_by)
         assert clock.now() == manual.now()
     assert clock.monotonic() - began == pytest.approx(4215)
+
+
+members = st.dictionaries(
+    st.sampled_from(["access_token", "token_type", "expires_in", "error", "other"]),
+    st.sampled_from(
+        ["bearer", "Bearer", "a.b-c", "a b", "\r\n", "", "9", "1e5", 7, -1, 0.5, 1e300, True, None, [], {}]
+    ),
+)
+
+
+@given(members.map(lambda one: json.dumps(one).encode()) | st.binary(max_size=60))
+def test_whatever_an_endpoint_writes_is_one_token_that_a_header_can_carry_or_an_error(body) -> None:
+    with suppress(UnavailableError):
+        token = parse_token(body)
+        assert token.text in ("a.b-c", "bearer", "Bearer", "9", "1e5")
+        assert 0 < token.lifetime_s <= 604_800
+        assert json.loads(body)["token_type"].lower() == "bearer"
+    for status in (400, 401, 403, 429, 500):
+        assert refusal(status, body).reason in (Reason.CREDENTIAL_REFUSED, Reason.CREDENTIAL_UNAVAILABLE)
