@@ -17,7 +17,9 @@ from sealwright.jose.jwk import PrivateJWK
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.sources.discovered import DiscoveredJWKSet
 from sealwright.trust.sources.remote import RemoteJWKSet
+from sealwright.trust.verifier import Verifier
 
+ISSUER, AUDIENCE = "https://id.example", "orders"
 FRESH_S, STALE_S, BAKED_S = 300, 3600, 86_400
 
 
@@ -350,3 +352,13 @@ def test_a_key_without_private_parts_is_baked_for_every_algorithm(server, clock,
     RemoteJWKSet(server.url, background=False, clock=clock).bake(path)
     source = RemoteJWKSet(server.url, background=False, baked=path, clock=clock)
     assert [source.find(key.key_id).thumbprint() for key in keys] == [key.public.thumbprint() for key in keys]
+
+
+def test_a_remembered_decision_does_not_outlive_the_key_over_a_freeze(server, in_call, clock, token_of, k1, k2):  # noqa: PLR0917
+    server.publish(k1)
+    verifier = Verifier(issuer=ISSUER, audience=AUDIENCE, keys=in_call(), clock=clock, cache_bytes=1 << 20)
+    token = token_of(k1, exp=clock.now() + 86_400)
+    assert [verifier.decide(token).accepted for _ in range(3)] == [True] * 3
+    server.publish(k2)
+    clock.jump(FRESH_S + 1)
+    assert verifier.decide(token).reason is Reason.KEY_NOT_FOUND
