@@ -33,7 +33,9 @@ def with_requests(tokens: AccessTokens) -> Send:
 
 def with_httpx(tokens: AccessTokens) -> Send:
     def send(method: str, url: str, body: object = None) -> tuple[int, bytes]:
-        with httpx.Client(auth=HttpxAuth(tokens), follow_redirects=True, trust_env=False, timeout=20) as client:
+        with httpx.Client(
+            auth=HttpxAuth(tokens), follow_redirects=True, trust_env=False, verify=False, timeout=20
+        ) as client:
             answer = client.request(method, url, content=body)
             return answer.status_code, answer.content
 
@@ -44,7 +46,9 @@ def with_async_httpx(tokens: AccessTokens) -> Send:
     async def asend(method: str, url: str, body: object = None) -> tuple[int, bytes]:
         content = apieces(body) if isinstance(body, Iterator) else body
         auth = HttpxAuth(tokens)
-        async with httpx.AsyncClient(auth=auth, follow_redirects=True, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(
+            auth=auth, follow_redirects=True, trust_env=False, verify=False, timeout=20
+        ) as client:
             answer = await client.request(method, url, content=content)
             return answer.status_code, answer.content
 
