@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import requests
@@ -15,6 +16,8 @@ from sealwright.integrations.requests_auth import RequestsAuth
 from sealwright.integrations.urllib3_auth import AuthorizedPool
 
 Send = Callable[..., tuple[int, bytes]]  # method, url, body; follows redirects
+# Over plain http, so without reading certificate authorities, which takes longer than the rest.
+LOOPBACK: dict[str, Any] = {"follow_redirects": True, "trust_env": False, "verify": False, "timeout": 20}
 
 
 def pieces(body: bytes) -> Iterator[bytes]:
@@ -33,9 +36,7 @@ def with_requests(tokens: AccessTokens) -> Send:
 
 def with_httpx(tokens: AccessTokens) -> Send:
     def send(method: str, url: str, body: object = None) -> tuple[int, bytes]:
-        with httpx.Client(
-            auth=HttpxAuth(tokens), follow_redirects=True, trust_env=False, verify=False, timeout=20
-        ) as client:
+        with httpx.Client(auth=HttpxAuth(tokens), **LOOPBACK) as client:
             answer = client.request(method, url, content=body)
             return answer.status_code, answer.content
 
@@ -45,10 +46,7 @@ def with_httpx(tokens: AccessTokens) -> Send:
 def with_async_httpx(tokens: AccessTokens) -> Send:
     async def asend(method: str, url: str, body: object = None) -> tuple[int, bytes]:
         content = apieces(body) if isinstance(body, Iterator) else body
-        auth = HttpxAuth(tokens)
-        async with httpx.AsyncClient(
-            auth=auth, follow_redirects=True, trust_env=False, verify=False, timeout=20
-        ) as client:
+        async with httpx.AsyncClient(auth=HttpxAuth(tokens), **LOOPBACK) as client:
             answer = await client.request(method, url, content=content)
             return answer.status_code, answer.content
 
