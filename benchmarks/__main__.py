@@ -1,6 +1,7 @@
 """Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``.
 
-The experiments with key caches are apart: ``python -m benchmarks key-cache [A F X …]``.
+The experiments with key caches are apart, ``python -m benchmarks key-cache [A F X …]``, and so are functions:
+``python -m benchmarks serverless``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from benchmarks.modes import measure_modes
 from benchmarks.newer_python import measure_newer
 from benchmarks.results import Results
 from benchmarks.rows import measure_rows
+from benchmarks.serverless import __main__ as serverless
 from benchmarks.sizes import measure_sizes
 from benchmarks.steps import measure_steps
 from benchmarks.threads import ROUNDS as THREAD_ROUNDS
@@ -39,6 +41,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.algorithms[:1] == ["key-cache"]:
         key_cache.main([*arguments.algorithms[1:], *(["--quick"] if arguments.quick else [])])
+        return
+    if arguments.algorithms == ["serverless"]:
+        serverless.main(["--quick"] if arguments.quick else [])
         return
     chosen = arguments.algorithms or list(ALGORITHMS)
     if not set(chosen) <= set(ALGORITHMS):

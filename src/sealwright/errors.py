@@ -171,6 +171,9 @@ class Reason(StrEnum):
     SETTINGS_PORT_IN_USE = "settings.port_in_use"
     SETTINGS_TLS = "settings.tls"
 
+    CREDENTIAL_UNAVAILABLE = "credential.unavailable"
+    CREDENTIAL_REFUSED = "credential.refused"
+    CREDENTIAL_ORIGIN = "credential.origin"
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_DENIED = "credential.denied"
     CREDENTIAL_SCOPE = "credential.scope"

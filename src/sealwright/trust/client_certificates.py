@@ -16,7 +16,6 @@ from urllib.parse import unquote_to_bytes
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose import base64url
-from sealwright.jose.certificates import certificate_thumbprint
 
 Form = Literal["rfc9440", "xfcc", "pem"]
 MAXIMUM_HEADER_CHARACTERS = 64 * 1024
@@ -92,6 +91,8 @@ def _rfc9440(value: str) -> str:
     der = base64.b64decode(found[1], validate=True)
     if der.startswith(b"-----"):
         raise ValueError("not DER")
+    from sealwright.jose.certificates import certificate_thumbprint  # slow to import, and few callers show any
+
     return certificate_thumbprint(der)
 
 
@@ -99,6 +100,8 @@ def _pem(value: str) -> str:
     pem = unquote_to_bytes(value).strip()  # AWS leaves +, = and / as they are, and no sender means a space by +
     if not pem.startswith(b"-----BEGIN CERTIFICATE-----") or pem.count(b"-----BEGIN ") != 1:
         raise ValueError("not one certificate")
+    from sealwright.jose.certificates import certificate_thumbprint  # slow to import, and few callers show any
+
     return certificate_thumbprint(pem)
 
 
