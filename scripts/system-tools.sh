@@ -21,10 +21,13 @@ debian node nodejs npm
 debian npm npm
 debian softhsm2-util softhsm2
 debian redis-server redis-server
+debian nginx nginx-light
+debian haproxy haproxy
+debian wrk wrk
 [ -e /usr/lib/*/p11-kit-proxy.so ] 2>/dev/null || debian p11-kit libp11-kit0 p11-kit
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || debian postgres postgresql
 
-# Key services that lie in Python packages, in an environment of their own: one of them pins what the project uses too.
+# Key services and proxies that lie in Python packages, in an environment of their own: one of them pins what the project uses too.
 servers() {
     lock=tests/components/requirements-servers.lock
     cmp -s "$lock" .tools/servers/installed.lock && return
