@@ -19,6 +19,7 @@ from running_service import HTTP, clean_environment
 from servers import Server, free_port
 
 import sealwright as sw
+from sealwright.clock import ManualClock
 from sealwright.jose import strict_json
 from sealwright.statements.revoked_keys import TYP, RevokedKey, feed_claims
 
@@ -76,11 +77,11 @@ class EdgeWorld:
         self.sidecar.stop()
         self.app.stop()
 
-    def token(self, key: sw.PrivateJWK | None = None, **claims: Any) -> str:
+    def token(self, key: sw.PrivateJWK | None = None, *, age_s: float = 0, **claims: Any) -> str:
         given = {"sub": "alice", "scope": "orders:read", **claims}
         issuer, audience = str(given.pop("iss", ISSUER)), str(given.pop("aud", "orders"))
-        lifetime_s = float(given.pop("lifetime_s", 600))
-        return sw.sign_claims(given, key or self.key, issuer=issuer, audience=audience, lifetime_s=lifetime_s)
+        clock = ManualClock(time.time() - age_s)
+        return sw.sign_claims(given, key or self.key, issuer=issuer, audience=audience, lifetime_s=600, clock=clock)
 
     def refusals(self) -> dict[str, float]:
         """How often each reason was counted."""
@@ -141,9 +142,9 @@ def exchange(port: int, raw: bytes, methods: Sequence[str] = ("GET",)) -> list[A
 
 def head(method: str, target: str, lines: Lines = (), *, host: str = "orders.example.com") -> bytes:
     fields = [("Host", host), *lines] if host else list(lines)
-    return "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{one}: {value}\r\n" for one, value in fields), "\r\n"]).encode(
-        "latin-1"
-    )
+    return "".join(
+        [f"{method} {target} HTTP/1.1\r\n", *(f"{one}: {value}\r\n" for one, value in fields), "\r\n"]
+    ).encode("latin-1")
 
 
 def ask(port: int, target: str, lines: Lines = (), *, method: str = "GET", host: str = "orders.example.com") -> Answer:

@@ -129,7 +129,7 @@ def refused_tokens(world: EdgeWorld) -> dict[str, tuple[Lines, int]]:
         "request.malformed": ([("Authorization", "Bearer one two")], 400),
         "token.malformed": ([bearer("garbage")], 401),
         "signature.invalid": ([bearer(world.token()[:-8] + "AAAAAAAA")], 401),
-        "claims.expired": ([bearer(world.token(exp=int(time.time()) - 3600))], 401),
+        "claims.expired": ([bearer(world.token(age_s=3600))], 401),
         "claims.audience": ([bearer(world.token(aud="bills"))], 401),
         "issuer.unknown": ([bearer(world.token(iss="https://other.example"))], 401),
         "key.revoked": ([bearer(world.token(world.revoked))], 401),
@@ -171,9 +171,10 @@ def test_what_a_client_says_of_its_own_request_does_not_choose_the_route(world: 
 
 
 WRONG_TARGETS = [
-    "/orders/../admin/keys", "/orders/%2e%2e/admin/keys", "/orders/..%2fadmin/keys", "/orders/.%2e/admin", "/orders/a\\..\\x",
-    "/orders/%5c", "/orders%2f1", "/orders/%ff", "/orders/%c0%ae", "/orders/%zz", "/orders/%", "/orders/%00", "/orders/a;b=c",
-    "/ORDERS/1", "/orders/a%3fb", "/orders/%2525", "/orders/\xff", "/orders/a#b", "*", "orders/1", "http://", "/admin%2fkeys",
+    "/orders/../admin/keys", "/orders/%2e%2e/admin/keys", "/orders/..%2fadmin/keys", "/orders/.%2e/admin",
+    "/orders/a\\..\\x", "/orders/%5c", "/orders%2f1", "/orders/%ff", "/orders/%c0%ae", "/orders/%zz", "/orders/%",
+    "/orders/%00", "/orders/a;b=c", "/ORDERS/1", "/orders/a%3fb", "/orders/%2525", "/orders/\xff", "/orders/a#b",
+    "*", "orders/1", "http://", "/admin%2fkeys",
 ]  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def test_bytes_and_sizes_of_every_kind_end_in_a_clean_refusal(world: EdgeWorld, 
         ([("Authorization", good[1] + ", Basic eDp5")], 400),
         ([("Authorization", "Basic eDp5")], 401),
         ([bearer("a" * 12_000)], 401),
-        ([bearer("." * 60)], 400),
+        ([bearer("." * 60)], 401),
     ]
     for lines, status in wrong:
         assert ask(gateway.port, "/orders/1", lines).status == status
