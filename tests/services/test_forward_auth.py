@@ -108,8 +108,8 @@ GOOD = token()
 EDGE = Edge(proxies=["10.0.0.0/8"], certificate_form="xfcc")
 NAMES = [
     b"authorization", b"dpop", b"host", b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-proto",
-    b"x-forwarded-host", b"x-original-method", b"x-original-uri", b"x-original-proto", b"x-original-host", b"x-forwarded-client-cert",
-    b"x-sealwright-subject", b"connection", b"upgrade", b"transfer-encoding",
+    b"x-forwarded-host", b"x-original-method", b"x-original-uri", b"x-original-proto", b"x-original-host",
+    b"x-forwarded-client-cert", b"x-sealwright-subject", b"connection", b"upgrade", b"transfer-encoding",
 ]  # fmt: skip
 VALUES = [
     f"Bearer {GOOD}".encode(), f"DPoP {GOOD}".encode(), GOOD.encode(), b"Bearer", b"Bearer a b", b"GET", b"/orders/1",
