@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
 import shutil
+import ssl
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-import urllib3
 from servers import BIN, Server, free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"
@@ -18,13 +20,25 @@ Command = Callable[[Path], Sequence[str]]
 
 
 class Gateway:
-    """One proxy on ``port``, between the sidecar and the application."""
+    """One proxy on ``port``, between the sidecar and the application; ``changes`` are what a user adds."""
 
-    def __init__(self, name: str, folder: Path, sidecar_port: int, app_port: int) -> None:
-        self.name, self.port, self.folder = name, free_port(), folder
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        sidecar_port: int,
+        app_port: int,
+        *,
+        changes: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name, self.port, self.folder, self._tls = name, free_port(), folder, tls
         ports = {"8000": str(self.port), "8701": str(sidecar_port), "8080": str(app_port)}
         for example in (EXAMPLES / name).iterdir():
             text = example.read_text("utf-8")
+            for line, instead in (changes or {}).items():
+                assert line in text
+                text = text.replace(line, instead)
             text = re.sub(r"(:|port_value: )(8000|8701|8080)\b", lambda found: found[1] + ports[found[2]], text)
             (folder / example.name).write_text(_in_folder(text, folder) if name == "nginx" else text)
         run, self._check = _COMMANDS[name]
@@ -44,10 +58,14 @@ class Gateway:
 
     def _listens(self) -> bool:
         """It asks the sidecar: Traefik opens its port before it has its rules."""
-        try:
-            return urllib3.request("GET", f"http://127.0.0.1:{self.port}/orders/1", retries=False).status == 401
-        except urllib3.exceptions.HTTPError:
-            return False
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+            try:
+                connection.connect()
+                connection.sock = connection.sock if self._tls is None else self._tls.wrap_socket(connection.sock)
+                connection.request("GET", "/orders/1")
+                return connection.getresponse().status == 401
+            except (OSError, http.client.HTTPException):
+                return False
 
 
 def _in_folder(text: str, folder: Path) -> str:

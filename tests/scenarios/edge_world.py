@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ _MORE = f"""
 profile = "jwt"
 audience = "orders"
 keys_file = "keys.json"
-binding = ["dpop"]
+binding = ["dpop", "mtls"]
 
 [replay]
 
@@ -59,7 +60,7 @@ class Answer(NamedTuple):
 class EdgeWorld:
     """One issuer, one sidecar that can be stopped and frozen, one application."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, edge: str = "") -> None:
         self.key, self.revoked = sw.PrivateJWK.generate("ES256"), sw.PrivateJWK.generate("ES256")
         self.client, root = sw.PrivateJWK.generate("ES256"), sw.PrivateJWK.generate("Ed25519", key_id="root")
         self.app = EchoApp()
@@ -69,7 +70,7 @@ class EdgeWorld:
         feed = feed_claims(ISSUER, [revoked], sequence=1, now=time.time())
         self.app.pages["/feed"] = sw.sign(strict_json.encode_object(feed), root, typ=TYP).encode()
         (folder / "state").mkdir()
-        (folder / "verifier.toml").write_text(self._settings())
+        (folder / "verifier.toml").write_text(self._settings(edge))
         self.sidecar_port, self._folder = free_port(), folder
         self.sidecar = self._start()
 
@@ -92,12 +93,12 @@ class EdgeWorld:
                 found[reason] = found.get(reason, 0) + float(line.rpartition(" ")[2])
         return found
 
-    def _settings(self) -> str:
+    def _settings(self, edge: str) -> str:
         text = (EXAMPLES / "verifier.toml").read_text("utf-8")
         own = f'keys_file = "keys.json"\nfeed_url = "http://127.0.0.1:{self.app.port}/feed"'
         jwks = f'jwks_url = "{ISSUER}/.well-known/jwks.json"'
         assert jwks in text
-        return text.replace(jwks, own) + _MORE
+        return text.replace(jwks, own).replace("[edge]", f"[edge]\n{edge}") + _MORE
 
     def _start(self) -> Server:
         program = Path(sys.executable).with_name("sealwright-verifier")
@@ -121,10 +122,17 @@ class _Stream(io.BufferedReader):
         pass
 
 
-def exchange(port: int, raw: bytes, methods: Sequence[str] = ("GET",)) -> list[Answer]:
+def _connected(port: int, tls: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=LONGEST_S)
+    return connection if tls is None else tls.wrap_socket(connection)
+
+
+def exchange(
+    port: int, raw: bytes, methods: Sequence[str] = ("GET",), *, tls: ssl.SSLContext | None = None
+) -> list[Answer]:
     """Send bytes as they are, all at once, and read an answer for each method until the connection closes."""
     answers = []
-    with socket.create_connection(("127.0.0.1", port), timeout=LONGEST_S) as connection:
+    with _connected(port, tls) as connection:
         connection.sendall(raw)
         stream = _Stream(connection.makefile("rb", buffering=0))
         for method in methods:

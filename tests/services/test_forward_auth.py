@@ -37,12 +37,12 @@ Pairs = list[tuple[bytes, bytes]]
 class Edge:
     """The endpoints over one issuer, and every decision that operators were told of."""
 
-    def __init__(self, **edge: Any) -> None:
+    def __init__(self, *, routes: bool = True, **edge: Any) -> None:
         folder = Path(tempfile.mkdtemp())
         (folder / "keys.json").write_text(json.dumps(sw.JWKSet([KEY.public]).to_dict()))
         issuer = {"profile": "any", "audience": "orders", "keys_file": "keys.json", "binding": ["dpop", "mtls"]}
-        routes = {"GET /orders/**": {"scopes": ["read"]}, "/quoted": {"scopes": ['a"b']}, "/named": {}}
-        tables = {"issuers": {ISSUER: issuer}, "routes": routes, "replay": {}, "edge": {"realm": "orders", **edge}}
+        given = {"GET /orders/**": {"scopes": ["read"]}, "/quoted": {"scopes": ['a"b']}, "/named": {}} if routes else {}
+        tables = {"issuers": {ISSUER: issuer}, "routes": given, "replay": {}, "edge": {"realm": "orders", **edge}}
         file = VerifierFile.model_validate({**tables, "identity": {"name": "name"}})
         self.decided: list[TokenDecided] = []
         self.app = ForwardAuth(build_verifying(file, folder, self, CLOCK), file.edge)
@@ -240,6 +240,13 @@ def test_a_proof_is_for_the_public_url_or_for_what_the_proxy_says(
     assert one.asked(headers=lines).status == 401
 
 
+def test_no_target_turns_the_public_url_into_another() -> None:
+    one, bound = Edge(routes=False, public_url=f"https://{HOST}"), token(cnf={"jkt": CLIENT.public.thumbprint()})
+    for target, status in ((".evil.example/orders/1", 400), ("@evil.example/", 400), (":1/", 400), ("/orders/1", 200)):
+        proof = sign_proof(CLIENT, "GET", f"https://{HOST}{target}", token=bound, clock=CLOCK)
+        assert one.asked(headers=[*said(target, authorization=f"DPoP {bound}"), ("dpop", proof)]).status == status
+
+
 @pytest.mark.parametrize(
     ("proxies", "peer", "good"),
     [
@@ -269,7 +276,7 @@ def test_only_a_listed_proxy_speaks_of_the_callers_certificate(
 
 def test_a_path_that_only_decodes_to_the_prefix_is_nobodys_question() -> None:
     scope = scope_of("/ext-authz/orders/1", [(b"authorization", VALUES[0])])
-    assert EDGE.ask({**scope, "raw_path": b"/%65xt-authz/orders/1"})[0] == 400
+    assert EDGE.ask({**scope, "raw_path": b"/%65xt-%61/orders/1"})[0] == 400
 
 
 @pytest.mark.parametrize(
