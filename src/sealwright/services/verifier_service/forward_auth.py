@@ -53,8 +53,7 @@ class ForwardAuth:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         endpoint = self._others.get(scope["path"], self._envoy)
         status, headers = await self._answer(scope, endpoint)
-        headers.append(_NO_BODY)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, _NO_BODY]})
         await send(_EMPTY)
 
     async def _answer(self, scope: Scope, endpoint: _Endpoint) -> tuple[int, Headers]:
