@@ -77,14 +77,13 @@ def proxies_of(edge: EdgeTable) -> TrustedProxies | None:
 def combinations(file: VerifierFile) -> list[Fault]:
     """Every fault that a schema cannot tell."""
     shared = _told(("identity",), IdentityMap, {name: one.claim for name, one in file.identity.items()})
-    edge = _told(("edge", "proxies"), proxies_of, file.edge)
-    found = [*_service(file), *_routes(file), *edge, *shared]
+    found = [*_service(file), *_routes(file), *shared]
     for name, table in file.issuers.items():
         key = ("issuers", name)
         wrong = [*_sources(key, table), *_kind(key, table), *_replay(key, file, table), *_trust(key, file, table)]
         found += wrong or _told(key, policy_of, name, table)
         found += [] if shared else _told((*key, "identity"), identities_of, file, table)
-    return found
+    return [*found, *_told(("edge", "proxies"), proxies_of, file.edge)]
 
 
 def _service(file: VerifierFile) -> Iterator[Fault]:

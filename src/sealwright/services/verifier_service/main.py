@@ -67,7 +67,7 @@ def serve(settings: VerifierSettings) -> None:
         if (store := verifying.store) is not None:
             observing.metrics.watch_replay_stores(lambda: [store.figures()])
         app = build_app(verifying, observing, file.edge)
-        config = uvicorn.Config(app, log_config=log_config(), server_header=False, proxy_headers=False, ws="none")
+        config = uvicorn.Config(app, log_config=log_config(), server_header=False)
         with suppress(KeyboardInterrupt):  # raised once more after an orderly stop
             uvicorn.Server(config).run(sockets=[listener])
 
