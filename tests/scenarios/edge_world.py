@@ -24,7 +24,7 @@ from sealwright.clock import ManualClock
 from sealwright.jose import strict_json
 from sealwright.statements.revoked_keys import TYP, RevokedKey, feed_claims
 
-ISSUER, BOUND_ISSUER = "https://id.example.com", "https://bound.example.com"
+ISSUER, BOUND_ISSUER, DOWN_ISSUER = (f"https://{name}.example.com" for name in ("id", "bound", "down"))
 PUBLIC_URL = "https://orders.example.com"
 LONGEST_S = 40  # more than any proxy waits for the sidecar
 _MORE = f"""
@@ -33,6 +33,12 @@ profile = "jwt"
 audience = "orders"
 keys_file = "keys.json"
 binding = ["dpop", "mtls"]
+
+[issuers."{DOWN_ISSUER}"]
+profile = "jwt"
+audience = "orders"
+jwks_url = "http://127.0.0.1:9/nobody-listens"
+required = false
 
 [replay]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_world import BOUND_ISSUER, ISSUER, PUBLIC_URL, Answer, EdgeWorld, ask, exchange, head
+from edge_world import BOUND_ISSUER, DOWN_ISSUER, ISSUER, PUBLIC_URL, Answer, EdgeWorld, ask, exchange, head
 from gateways import Gateway
 
 from sealwright.profiles.dpop_proof import sign_proof
@@ -148,6 +148,15 @@ def test_each_token_that_is_none_for_us_is_refused_with_a_challenge_and_counted_
         assert_refused(ask(gateway.port, "/orders/1", lines, method="HEAD"), status)
     counted = world.refusals()
     assert {reason: counted.get(reason, 0) - before.get(reason, 0) for reason in cases} == dict.fromkeys(cases, 2)
+    assert len(world.app.seen) == reached
+
+
+def test_what_could_not_be_decided_is_for_another_try(world: EdgeWorld, gateway: Gateway) -> None:
+    reached = len(world.app.seen)
+    answer = ask(gateway.port, "/orders/1", [bearer(world.token(iss=DOWN_ISSUER))])
+    assert answer.status == 503
+    assert answer.header("retry-after") == ("" if gateway.name == "envoy" else "1")
+    assert world.refusals()["source.unavailable"] >= 1
     assert len(world.app.seen) == reached
 
 
