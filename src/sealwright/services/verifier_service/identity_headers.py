@@ -8,13 +8,14 @@ from sealwright.trust.decision import Verified
 from sealwright.trust.identity import LISTS
 from sealwright.wiring.verifying import VerifyingSide
 
-_PLAIN = " !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII but for the percent sign and what separates a list
+_PLAIN = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII without space, percent sign and what separates a list
 
 
 class IdentityHeaders:
     """Every header of every field, always: what a token does not say is empty, so nothing of a client's own remains.
 
-    A value is percent-encoded UTF-8 where it is not visible ASCII; lists are joined by commas.
+    A value is percent-encoded UTF-8 where it is not visible ASCII, spaces too, since one at an end would get lost;
+    lists are joined by commas.
     """
 
     def __init__(self, side: VerifyingSide, prefix: str) -> None:
