@@ -22,7 +22,7 @@ _LISTS = ("grants", "audiences", "scopes", "subject_audiences")
 
 
 class OAuthClients:
-    """Raises RefusedError ``client.exists`` and ``client.unknown``."""
+    """Changes raise RefusedError ``client.exists`` and ``client.authentication``, RejectedError ``client.unknown``."""
 
     def __init__(self, catalog: KeyCatalog, clock: Clock) -> None:
         self._catalog = catalog
@@ -69,7 +69,7 @@ class OAuthClients:
         """A new secret beside the newest one there is, or in the place of all with ``end_others``."""
         stored, client = self._stored(issuer, client_id)
         if client.authentication != "client_secret":
-            raise RefusedError(Reason.CLIENT_UNKNOWN, "this client has no secret: it proves itself with its own key")
+            raise RefusedError(Reason.CLIENT_AUTHENTICATION, "this client has no secret: it has its own keys")
         client, secret = self._with_secret(client, keep=0 if end_others else MOST_SECRETS - 1)
         put = Put(replace(stored, body=_body(client), generation=stored.generation + 1))
         facts = {"client_id": client_id, "secrets": len(client.secrets)}
@@ -84,7 +84,7 @@ class OAuthClients:
     def _stored(self, issuer: str, client_id: str) -> tuple[Document, OAuthClient]:
         stored = self._catalog.document(KIND, _name(issuer, client_id))
         if stored is None:
-            raise RefusedError(Reason.CLIENT_UNKNOWN, "this issuer has no such client")
+            raise RejectedError(Reason.CLIENT_UNKNOWN, "this issuer has no such client")
         return stored, _read(stored)
 
     def _with_secret(self, client: OAuthClient, *, keep: int) -> tuple[OAuthClient, str]:

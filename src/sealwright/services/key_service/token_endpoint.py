@@ -99,10 +99,13 @@ def _grant_of(form: Form, client: OAuthClient) -> str:
 def _own(client: OAuthClient, form: Form) -> Granted:
     """A token in which the client is its own subject (RFC 9068 §2.2)."""
     asked = Asked.of(form)
-    scopes = narrowed_scopes(asked.scopes, client.scopes)
+    audience, scopes = (
+        narrowed_audience(asked.audiences, client.audiences),
+        narrowed_scopes(asked.scopes, client.scopes),
+    )
     claims: dict[str, Any] = {"sub": client.client_id, "client_id": client.client_id}
     claims |= {"scope": " ".join(scopes)} if scopes else {}
-    return Granted(claims, narrowed_audience(asked.audiences, client.audiences), math.inf, {})
+    return Granted(claims, audience, math.inf, {})
 
 
 def openapi_paths() -> dict[str, Any]:
