@@ -200,7 +200,7 @@ def test_the_command_line_registers_a_client_with_keys(
     running: RunningService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps({"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}))
+    keys.write_text(json.dumps(ECKey.generate_key("P-256").as_dict(private=False)))
     options = ("--audience", "orders", "--grant", "token-exchange", "--keys", str(keys), "--home", str(running.home))
     command("clients")(["clients", "create", "with-keys", *options], standalone_mode=False)
     assert "with-keys" in capsys.readouterr().out

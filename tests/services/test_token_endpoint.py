@@ -282,8 +282,10 @@ class TestAssertions:
             changed = {"aud": [own.get(one, one) for one in changed["aud"]]}
         elif changed.get("aud") in own:
             changed = {"aud": own[changed["aud"]]}
-        assert world.asserted(world.assertion("job", KEY, **changed)).code == (401, "invalid_client")
+        answer = world.asserted(world.assertion("job", KEY, **changed))
         assert world.audit("access.denied")[-1].reason == reason
+        assert answer.code == (401, "invalid_client")
+        assert answer.json() == world.fetch("nobody", "guess").json()
 
     def test_its_end_is_near(self, world: World) -> None:
         assert world.asserted(world.assertion("job", KEY, lifetime_s=300)).status == 200

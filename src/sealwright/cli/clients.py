@@ -48,7 +48,7 @@ def create(
         typer.Option("--subject-audience", help="A name under which others show it their tokens; may be repeated."),
     ] = None,
     lifetime: Annotated[str | None, typer.Option("--lifetime", help="The longest life of its tokens, like 5m.")] = None,
-    keys: Annotated[str | None, typer.Option("--keys", help="Its public keys as a JWK Set: private_key_jwt.")] = None,
+    keys: Annotated[str | None, typer.Option("--keys", help="Its public key, or a JWK Set: private_key_jwt.")] = None,
     jwks_url: Annotated[str | None, typer.Option("--jwks-url", help="Or where they are.")] = None,
     assertion_lifetime: Annotated[
         str, typer.Option("--assertion-lifetime", help="How far ahead its assertions may end; 1h at most.")
@@ -73,7 +73,7 @@ def create(
         "scopes": scope or [],
         "subject_audiences": subject_audience or [],
         "lifetime_s": None if lifetime is None else read_seconds(lifetime),
-        "jwks": None if keys is None else strict_json.parse_object(read_bytes(keys)),
+        "jwks": None if keys is None else _key_set(keys),
         "jwks_url": jwks_url,
         "assertion_lifetime_s": read_seconds(assertion_lifetime),
         "token_endpoint_audience": token_endpoint_audience,
@@ -131,6 +131,11 @@ def remove(client: Client, reason: Must, issuer: Issuer = DEFAULT, home: Home = 
         print_json(answer)
     else:
         Console(highlight=False, soft_wrap=True).print(f"{client} gets no tokens of {issuer} any more", markup=False)
+
+
+def _key_set(source: str) -> dict[str, Any]:
+    members = strict_json.parse_object(read_bytes(source))
+    return members if "keys" in members else {"keys": [members]}
 
 
 def _show(made: Mapping[str, Any], out: Path | None, as_json: bool) -> None:

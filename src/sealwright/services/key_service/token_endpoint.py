@@ -99,10 +99,8 @@ def _grant_of(form: Form, client: OAuthClient) -> str:
 def _own(client: OAuthClient, form: Form) -> Granted:
     """A token in which the client is its own subject (RFC 9068 §2.2)."""
     asked = Asked.of(form)
-    audience, scopes = (
-        narrowed_audience(asked.audiences, client.audiences),
-        narrowed_scopes(asked.scopes, client.scopes),
-    )
+    audience = narrowed_audience(asked.audiences, client.audiences)
+    scopes = narrowed_scopes(asked.scopes, client.scopes)
     claims: dict[str, Any] = {"sub": client.client_id, "client_id": client.client_id}
     claims |= {"scope": " ".join(scopes)} if scopes else {}
     return Granted(claims, audience, math.inf, {})
