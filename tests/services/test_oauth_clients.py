@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,22 @@ def test_the_keys_of_a_client_may_be_at_a_url(world: World, running: Running) ->
     assert world.audit("access.denied")[-1].reason == "key.not_found"
     register(world, "lost", authentication="private_key_jwt", jwks_url="http://127.0.0.1:1/jwks.json")
     assert world.asserted(world.assertion("lost", KEY)).code == (503, "temporarily_unavailable")
+
+
+def test_the_keys_of_a_client_that_is_gone_are_fetched_no_more(world: World) -> None:
+    before = set(threading.enumerate())
+    register(world, "leaver", authentication="private_key_jwt", jwks_url="http://127.0.0.1:1/leaver.json")
+    world.asserted(world.assertion("leaver", KEY))
+    started = [thread for thread in set(threading.enumerate()) - before if "jwks" in thread.name]
+    assert started
+    assert ("default", "leaver") in world.process.assertions._verifiers
+    world.operations.clients.remove("default", "leaver", reason="gone")
+    world.fetch("nobody", "guess")
+    assert ("default", "leaver") not in world.process.assertions._verifiers
+    gc.collect()
+    for thread in started:
+        thread.join(10)
+    assert not [thread for thread in started if thread.is_alive()]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,11 @@ class OAuthClients:
         if self._snapshot[0] != version:
             self._snapshot = (version, {name: _read(one) for name, one in self._catalog.documents(KIND).items()})
         return self._snapshot[1].get(_name(issuer, client_id))
+
+    @property
+    def known(self) -> Collection[OAuthClient]:
+        """Those that ``find`` knew last."""
+        return self._snapshot[1].values()
 
     def all(self, issuer: str | None = None) -> list[OAuthClient]:
         """Sorted by issuer and name."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason, RejectedError
@@ -26,6 +25,7 @@ from sealwright.trust.verifier import Verifier
 from sealwright.wiring.replay_stores import open_replay_store
 
 LONGEST_ASSERTION_BYTES = 16 * 1024
+_For = tuple[OAuthClient, frozenset[str], float]  # client, audiences, leeway in seconds
 
 
 class ClientAssertions:
@@ -36,19 +36,33 @@ class ClientAssertions:
         self._clock = clock
         self._store: ReplayStore | None = None
         self._lock = threading.Lock()
-        self._verifier_of = lru_cache(maxsize=256)(self._verifier)
+        self._verifiers: dict[tuple[str, str], tuple[_For, Verifier]] = {}
 
     async def verify(self, client: OAuthClient, assertion: str, audiences: Collection[str], leeway_s: float) -> None:
         """Raises RejectedError, or UnavailableError while its keys or the store cannot be had."""
-        verifier = await asyncio.to_thread(self._verifier_of, client, frozenset(audiences), leeway_s)
+        verifier = await asyncio.to_thread(self._verifier_of, (client, frozenset(audiences), leeway_s))
         await verifier.averify(assertion)
+
+    def keep_only(self, clients: Iterable[OAuthClient]) -> None:
+        """Forget the others: nobody fetches the keys of a client any more that is gone."""
+        names = {(one.issuer, one.client_id) for one in clients}
+        with self._lock:
+            self._verifiers = {name: made for name, made in self._verifiers.items() if name in names}
 
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
 
+    def _verifier_of(self, wanted: _For) -> Verifier:
+        """The one that was made for just this; a client that has changed gets another."""
+        name = wanted[0].issuer, wanted[0].client_id
+        with self._lock:
+            known = self._verifiers.get(name)
+            if known is None or known[0] != wanted:
+                self._verifiers[name] = known = (wanted, self._verifier(*wanted))
+            return known[1]
+
     def _verifier(self, client: OAuthClient, audiences: frozenset[str], leeway_s: float) -> Verifier:
-        """A changed client is another one, so what is cached was made for just this one."""
         policy = VerificationPolicy(
             issuer=client.client_id,
             audience=audiences,
@@ -68,10 +82,9 @@ class ClientAssertions:
         return StaticKeys(client.keys())
 
     def _opened(self) -> ReplayStore:
-        with self._lock:
-            if self._store is None:
-                self._store = open_replay_store(self._url())
-            return self._store
+        if self._store is None:
+            self._store = open_replay_store(self._url())
+        return self._store
 
     def _url(self) -> str:
         database = self._settings.database_url

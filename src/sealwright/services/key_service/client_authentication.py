@@ -72,7 +72,9 @@ class ClientAuthentication:
         clients = self._process.clients
         if clients.is_current:
             return clients.find(issuer, client_id)
-        return await run_in_threadpool(clients.find, issuer, client_id)
+        found = await run_in_threadpool(clients.find, issuer, client_id)
+        self._process.assertions.keep_only(clients.known)
+        return found
 
     async def _prove(self, issuer: str, client: OAuthClient | None, presented: Presented) -> None:
         """A proof of the other kind than the client has is as wrong as one of nobody."""

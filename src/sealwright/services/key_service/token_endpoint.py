@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -42,9 +43,11 @@ class TokenEndpoint:
         self._exchange = TokenExchange(process)
 
     def routes(self) -> list[Route]:
-        return [Route("/issuers/{issuer}/token", self.token, methods=["POST"])]
+        return [Route("/issuers/{issuer}/token", self.token, methods=["POST", "GET", "PUT", "PATCH", "DELETE"])]
 
     async def token(self, request: Request) -> Response:
+        if request.method != "POST":  # RFC 6749 §3.2
+            raise HTTPException(405, headers={"Allow": "POST"})
         issuer, asked = request.path_params["issuer"], _Asked()
         try:
             with as_oauth_errors():
