@@ -22,6 +22,7 @@ from sealwright.events.signing import (
     SchedulerTicked,
     SigningWaited,
     TickOutcome,
+    TokenRequested,
     TokenSigned,
     TokenStatusChanged,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "StatusCheckName",
     "TickOutcome",
     "TokenDecided",
+    "TokenRequested",
     "TokenSigned",
     "TokenStatusAsked",
     "TokenStatusChanged",
@@ -85,6 +87,7 @@ Event = (
     | EventsPolled
     | KeyMoved
     | TokenStatusChanged
+    | TokenRequested
     | TokenStatusAsked
     | TokenStatusChecked
     | CertificateLoaded

@@ -28,6 +28,7 @@ from sealwright.events import (
     StatementKind,
     StatementRefreshed,
     TokenDecided,
+    TokenRequested,
     TokenSigned,
     TokenStatusAsked,
     TokenStatusChanged,
@@ -97,13 +98,14 @@ class Metrics:
             ReplayClaimed: self._claimed,
             KeySourceRefreshed: self._refreshed,
             StatementRefreshed: self._obeyed,
-            StaleFeedIgnored: self._ignored,
+            StaleFeedIgnored: lambda event: self._instruments.stale_ignored[self._issuers[event.issuer],].inc(),
             EventsPolled: self._polled,
             KeyMoved: self._moved,
             TokenStatusChanged: self._status_changed,
+            TokenRequested: self._requested,
             TokenStatusAsked: self._status_asked,
             TokenStatusChecked: self._status_checked,
-            BreakGlassUsed: self._broke_glass,
+            BreakGlassUsed: lambda event: self._instruments.broken_glass[self._issuers[event.issuer],].inc(),
             BackendCalled: self._called,
             SchedulerTicked: self._ticked,
             ScheduledStepFailed: self._step_failed,
@@ -182,9 +184,6 @@ class Metrics:
             self._instruments.statement_sequences[whose].set(event.sequence)
             self._instruments.statement_keys[whose].set(event.keys)
 
-    def _ignored(self, event: StaleFeedIgnored) -> None:
-        self._instruments.stale_ignored[self._issuers[event.issuer],].inc()
-
     def _polled(self, event: EventsPolled) -> None:
         outcome = choice_label(event.outcome, _POLLS)
         self._instruments.polls[outcome, reason_label(event.reason)].inc()
@@ -203,6 +202,9 @@ class Metrics:
     def _status_changed(self, event: TokenStatusChanged) -> None:
         self._instruments.token_changes[self._issuers[event.issuer], choice_label(event.status, _STATUSES)].inc()
 
+    def _requested(self, event: TokenRequested) -> None:
+        self._instruments.token_requests[self._issuers[event.issuer], event.grant, event.outcome].inc()
+
     def _status_asked(self, event: TokenStatusAsked) -> None:
         labels = (choice_label(event.check, _STATUS_CHECKS), self._issuers[event.issuer], reason_label(event.reason))
         self._instruments.token_asks[labels].observe(event.duration_s)
@@ -213,9 +215,6 @@ class Metrics:
         self._instruments.token_checks[check, issuer, outcome, cached].inc()
         if event.age_s is not None:
             self._instruments.token_ages[check, issuer].set(event.age_s)
-
-    def _broke_glass(self, event: BreakGlassUsed) -> None:
-        self._instruments.broken_glass[self._issuers[event.issuer],].inc()
 
     def _called(self, event: BackendCalled) -> None:
         labels = (self._backends[event.backend], choice_label(event.call, _CALLS), reason_label(event.reason))
