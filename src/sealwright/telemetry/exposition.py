@@ -39,3 +39,11 @@ def merged(pages: Iterable[bytes]) -> bytes:
             told, kind, *samples = family.rstrip(b"\n").split(b"\n")
             families.setdefault(told.partition(b" ")[0], [told, kind]).extend(samples)
     return b"".join(b"# HELP " + b"\n".join(lines) + b"\n" for lines in families.values())
+
+
+def unanswered(workers: int) -> bytes:
+    """What a merged page says of workers whose page is not in it."""
+    told = "sealwright_workers_unanswered Workers that did not tell their figures for this page."
+    return (
+        f"# HELP {told}\n# TYPE sealwright_workers_unanswered gauge\nsealwright_workers_unanswered {workers}\n".encode()
+    )

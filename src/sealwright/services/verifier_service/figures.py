@@ -10,15 +10,11 @@ from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
-from sealwright.telemetry.exposition import MEDIA_TYPE, merged
+from sealwright.telemetry.exposition import MEDIA_TYPE, merged, unanswered
 from sealwright.wiring.observing import Observing
 
 ANSWER_WITHIN_S = 1.0
 _END = b"# EOF\n"
-_UNANSWERED = b"""# HELP sealwright_workers_unanswered Workers that did not say their figures for this page.
-# TYPE sealwright_workers_unanswered gauge
-sealwright_workers_unanswered %d
-"""
 
 
 class Place(NamedTuple):
@@ -46,7 +42,7 @@ class Figures:
         others = [place.socket(number) for number in range(place.workers) if number != place.number]
         told = await asyncio.gather(*map(_ask, others))
         pages = [await run_in_threadpool(self._own), *(one for one in told if one is not None)]
-        return await run_in_threadpool(merged, [*pages, _UNANSWERED % told.count(None)]), MEDIA_TYPE
+        return await run_in_threadpool(merged, [*pages, unanswered(told.count(None))]), MEDIA_TYPE
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:

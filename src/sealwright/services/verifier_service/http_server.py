@@ -57,6 +57,11 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 the text says nothing that the status does not
         self._refuse(b"400 Bad Request")
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """What follows a request for another protocol is not HTTP to the parser: answered, the connection ends."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def is_late(self, now: float) -> bool:
         """Whether headers have been on their way for too long. Asked once a second, so that requests pay nothing."""
         if self.reads_headers and self.unfinished_since is None:
