@@ -140,7 +140,7 @@ def test_both_sockets_decide_and_the_figures_of_all_workers_add_up(tcp: Caller, 
 
 MALFORMED = {
     "two lengths": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "a length and chunks": b"POST /v1/verify HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "bare line feeds": b"GET /healthz HTTP/1.1\nHost: x\n\n",
     "a bare line feed in a header": b"GET /healthz HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
     "a space before the colon": b"GET /healthz HTTP/1.1\r\nA : b\r\n\r\n",

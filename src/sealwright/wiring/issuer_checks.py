@@ -37,7 +37,9 @@ from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_stor
 _CONFIRMED_BY = {"dpop": JKT, "mtls": X5T}
 
 
-def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Clock) -> Obeying | None:
+def build_obeyed(
+    file: VerifierFile, folder: Path, observer: Observer, clock: Clock, before: Obeying | None = None
+) -> Obeying | None:
     """What is obeyed of the trust root: the feed of each issuer that has one, and the poll of the key service.
 
     Raises ConfigurationError, and UnavailableError where the state of an earlier run cannot be read.
@@ -62,6 +64,7 @@ def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Cl
         tls=None if table.ca_file is None else trusting(folder / table.ca_file),
         observer=observer,
         clock=clock,
+        before=before,
     )
 
 

@@ -152,18 +152,17 @@ def build_verifying(
     Of a predecessor it takes over what this process remembers of tokens that were presented, and the fetched keys of
     issuers whose keys come from where they came from.
     """
-    routes, obeyed = routes_of(file), build_obeyed(file, folder, observer, clock)
-    store = build_store(file, folder, predecessor.store if predecessor else None)
+    routes, store = routes_of(file), build_store(file, folder, predecessor.store if predecessor else None)
+    obeyed = build_obeyed(file, folder, observer, clock, predecessor.obeyed if predecessor else None)
     observer, proofs = observer if obeyed is None else obeyed.observer, build_proofs(file, folder)
     revocation = None if obeyed is None else obeyed.revocation
     issuers: dict[str, VerifyingIssuer] = {}
     for name, table in file.issuers.items():
         policy = policy_of(name, table)
         before = predecessor.issuers.get(name) if predecessor and predecessor.folder == folder else None
-        if before is not None and _same_fetch(before, table, policy):
-            source = before.source
-        else:
-            source = build_source(table, policy, folder, observer, clock, service=file.sealwright)
+        source = _fetched_as(before, table, policy) or build_source(
+            table, policy, folder, observer, clock, service=file.sealwright
+        )
         admission = Admission(identities_of(file, table), routes)
         parts = CheckParts(policy, source, revocation, store, folder, observer, clock)
         trusted = TrustedIssuer(
@@ -186,11 +185,14 @@ def build_verifying(
     return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed, folder)
 
 
-def _same_fetch(before: VerifyingIssuer, table: VerifierIssuerTable, policy: VerificationPolicy) -> bool:
-    """Whether keys are fetched as before. A file of CAs may have changed, so those with one are fetched anew."""
-    same = all(getattr(table, name) == getattr(before.table, name) for name in _FETCH)
+def _fetched_as(
+    before: VerifyingIssuer | None, table: VerifierIssuerTable, policy: VerificationPolicy
+) -> ReportingSource | None:
+    """The source before, where keys are fetched as they were. A file of CAs may have changed: then fetch anew."""
     fetched = bool(table.jwks_url or table.discovery) and table.ca_file is None
-    return same and fetched and policy.algorithms == before.trusted.policy.algorithms
+    if before is None or not fetched or policy.algorithms != before.trusted.policy.algorithms:
+        return None
+    return before.source if all(getattr(table, name) == getattr(before.table, name) for name in _FETCH) else None
 
 
 def _needs_store(table: VerifierIssuerTable) -> bool:

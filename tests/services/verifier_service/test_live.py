@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jwks_server import JwksServer
 from servers import free_port
+from starlette.concurrency import run_in_threadpool
 
 import sealwright as sw
 from sealwright.services.verifier_service.live import Live
@@ -269,8 +270,33 @@ def test_keys_that_were_fetched_outlive_a_reload_while_their_source_is_down(side
         await live.reload()
         assert await presented(live, shown) == 200
         assert server.fetches == asked
-        await asyncio.sleep(0.3)  # the side before is closed, and the keys are not
-        assert await presented(live, token()) == 200
+        await asyncio.sleep(0.3)  # the side before is closed, and its source, which is ours now, is not
+        server.mode = "ok"
+        server.publish(KEY, OTHER)
+        assert await presented(live, token(OTHER)) == 200
+
+    try:
+        told(sidecar, story)
+    finally:
+        server.stop()
+
+
+def test_a_new_issuer_is_not_in_force_before_its_keys_are_there(sidecar: Sidecar) -> None:
+    server = JwksServer()
+    server.publish(OTHER)
+    server.hold()
+    mine, others = token(), token(OTHER, name=SECOND)
+
+    async def story(live: Live) -> None:
+        sidecar.write(issuer(audience="bills"), issuer(SECOND, more=f'jwks_url = "{server.url}"'))
+        reload = asyncio.create_task(live.reload())
+        await run_in_threadpool(server.wait_for_fetches, 1)
+        assert (await presented(live, mine), await presented(live, others)) == (200, 401)
+        server.release()
+        await reload
+        assert (await presented(live, mine), await presented(live, others)) == (401, 200)
+        series = f'jws_verify_total{{alg="ES256",issuer="{SECOND}",reason="none",result="accepted"}}'
+        assert await metric(live, series) == 1
 
     try:
         told(sidecar, story)
@@ -286,6 +312,17 @@ def test_while_it_drains_it_is_alive_and_not_ready_and_sends_proxies_elsewhere(s
         status, headers, body = await ask(live, "/readyz")
         assert (status, headers["connection"], json.loads(body)["ready"]) == (503, "close", False)
         assert ((await ask(live, "/healthz"))[0], await presented(live, token())) == (200, 200)
+
+    told(sidecar, story)
+
+
+def test_while_it_drains_it_is_not_ready_for_issuers_that_nobody_requires_either(sidecar: Sidecar) -> None:
+    sidecar.write(issuer(more='keys_file = "keys.json"\nrequired = false'))
+
+    async def story(live: Live) -> None:
+        assert (await ask(live, "/readyz"))[0] == 200
+        live.is_draining = True
+        assert (await ask(live, "/readyz"))[0] == 503
 
     told(sidecar, story)
 

@@ -48,7 +48,8 @@ class Live:
 
     def __init__(self, settings: VerifierSettings, place: Place | None = None) -> None:
         self._settings = settings
-        self._watched, self._asked, self._tasks = Watched(), asyncio.Event(), set[asyncio.Task[None]]()
+        self._watched, self._asked, self._reloading = Watched(), asyncio.Event(), asyncio.Lock()
+        self._tasks = set[asyncio.Task[None]]()
         if settings.config is not None:
             self._watched.follow([settings.config])
         file, folder = read_settings(settings)
@@ -80,21 +81,24 @@ class Live:
 
     async def reload(self) -> None:
         """Read the file again. What is wrong with it is logged and changes nothing; what is right is in force after."""
-        began = SYSTEM_CLOCK.monotonic()
+        async with self._reloading:
+            tell(self.observing.observer, await self._reloaded(SYSTEM_CLOCK.monotonic()))
+
+    async def _reloaded(self, began: float) -> ConfigReloaded:
         try:
             cannot_decide, needs_restart = await self._replace()
-            outcome = ConfigReloaded("done", SYSTEM_CLOCK.monotonic() - began, None, needs_restart, cannot_decide)
         except SealwrightError as error:
-            outcome = ConfigReloaded("refused", SYSTEM_CLOCK.monotonic() - began, str(error))
+            return ConfigReloaded("refused", SYSTEM_CLOCK.monotonic() - began, str(error))
         except Exception as error:  # noqa: BLE001 - a bug must not end the look-out for changes
-            outcome = ConfigReloaded("refused", SYSTEM_CLOCK.monotonic() - began, f"a fault: {type(error).__name__}")
-        tell(self.observing.observer, outcome)
+            return ConfigReloaded("refused", SYSTEM_CLOCK.monotonic() - began, f"a fault: {type(error).__name__}")
+        return ConfigReloaded("done", SYSTEM_CLOCK.monotonic() - began, None, needs_restart, cannot_decide)
 
     async def _replace(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         old = self._now
+        await run_in_threadpool(self._watched.note)
         file, folder = await run_in_threadpool(read_settings, self._settings)
         self._watched.follow(read_once(self._settings.config, file, folder))
-        self._issuers |= file.issuers.keys()
+        self._issuers.update(file.issuers)
         new = await run_in_threadpool(self._build, file, folder, old.side)
         new.side.start()
         cannot_decide = await _until_ready(new.side)
@@ -141,11 +145,8 @@ class Live:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
             _follow_parent()
-            if self._asked.is_set():
+            if self._asked.is_set() or await run_in_threadpool(self._watched.has_changed):
                 self._asked.clear()
-                await run_in_threadpool(self._watched.note)
-                await self.reload()
-            elif await run_in_threadpool(self._watched.has_changed):
                 await self.reload()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
