@@ -159,10 +159,8 @@ def build_verifying(
     issuers: dict[str, VerifyingIssuer] = {}
     for name, table in file.issuers.items():
         policy = policy_of(name, table)
-        before = predecessor.issuers.get(name) if predecessor and predecessor.folder == folder else None
-        source = _fetched_as(before, table, policy) or build_source(
-            table, policy, folder, observer, clock, service=file.sealwright
-        )
+        source = _fetched_as(predecessor, folder, table, policy)
+        source = source or build_source(table, policy, folder, observer, clock, service=file.sealwright)
         admission = Admission(identities_of(file, table), routes)
         parts = CheckParts(policy, source, revocation, store, folder, observer, clock)
         trusted = TrustedIssuer(
@@ -186,9 +184,10 @@ def build_verifying(
 
 
 def _fetched_as(
-    before: VerifyingIssuer | None, table: VerifierIssuerTable, policy: VerificationPolicy
+    side: VerifyingSide | None, folder: Path, table: VerifierIssuerTable, policy: VerificationPolicy
 ) -> ReportingSource | None:
     """The source before, where keys are fetched as they were. A file of CAs may have changed: then fetch anew."""
+    before = side.issuers.get(str(policy.issuer)) if side is not None and side.folder == folder else None
     fetched = bool(table.jwks_url or table.discovery) and table.ca_file is None
     if before is None or not fetched or policy.algorithms != before.trusted.policy.algorithms:
         return None
