@@ -89,6 +89,12 @@ class Workers(Multiprocess):
             if not slot.worker.process.is_alive() and not self.should_exit.is_set():
                 self._replace(number, slot)
 
+    def terminate_all(self) -> None:
+        """First its own sockets: who connects once the workers take no more must be refused, not kept waiting."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
     def join_all(self) -> None:
         end = SYSTEM_CLOCK.monotonic() + self._longest_stop_s
         for slot in self._slots.values():
