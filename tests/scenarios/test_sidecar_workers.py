@@ -307,8 +307,9 @@ def accepts(caller: Caller) -> bool:
 
 def test_workers_whose_parent_was_killed_stop_by_themselves_and_drain_first(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "keys.json").write_bytes((folder / "keys.json").read_bytes())
-    (tmp_path / "verifier.toml").write_text(written(more="drain = 2"))
-    running = RunningSidecar(tmp_path / "log", {"CONFIG": str(tmp_path / "verifier.toml")})
+    (tmp_path / "verifier.toml").write_text(written(more="drain = 1"))
+    (private := tmp_path / "t").mkdir()
+    running = RunningSidecar(tmp_path / "log", {"CONFIG": str(tmp_path / "verifier.toml")}, {"TMPDIR": str(private)})
     caller, workers = Caller(running), children(running.process.pid)
     running.process.kill()
     running.process.wait(10)
@@ -324,3 +325,4 @@ def test_workers_whose_parent_was_killed_stop_by_themselves_and_drain_first(tmp_
     eventually(stopped, "the workers stop")
     assert 503 in ready  # alive, and not ready any more, before they stopped
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers are gone")
+    assert list(private.iterdir()) == []

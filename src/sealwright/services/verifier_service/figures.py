@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +53,14 @@ class Figures:
             return
         path = self._place.socket()
         path.unlink(missing_ok=True)  # of the worker in whose place this one is
-        async with await asyncio.start_unix_server(self._tell, path):
-            yield
+        try:
+            async with await asyncio.start_unix_server(self._tell, path):
+                yield
+        finally:
+            path.unlink(missing_ok=True)
+            if is_orphan():  # then nobody else removes it; it fails while another worker is there
+                with suppress(OSError):
+                    self._place.folder.rmdir()
 
     async def _tell(self, _: asyncio.StreamReader, caller: asyncio.StreamWriter) -> None:
         caller.write(await run_in_threadpool(self._own) + _END)
@@ -62,6 +69,12 @@ class Figures:
     def _own(self) -> bytes:
         labels = {} if self._place is None else {"worker": str(self._place.number)}
         return self._observing.metrics.exposition(**labels)[0]
+
+
+def is_orphan() -> bool:
+    """Whether the parent of this worker was killed."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 async def _ask(path: Path) -> bytes | None:

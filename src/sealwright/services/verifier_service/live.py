@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from sealwright.config.verifier_tables import VerifierFile
 from sealwright.errors import Reason, RejectedError, SealwrightError
 from sealwright.events import ConfigReloaded, tell
 from sealwright.services.verifier_service.application import build_app
-from sealwright.services.verifier_service.figures import Figures, Place
+from sealwright.services.verifier_service.figures import Figures, Place, is_orphan
 from sealwright.services.verifier_service.health import decidable
 from sealwright.services.verifier_service.watch import Watched, read_once
 from sealwright.settings import VerifierSettings
@@ -144,7 +143,8 @@ class Live:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
-            _follow_parent()
+            if is_orphan():  # another may start in our place
+                os.kill(os.getpid(), signal.SIGTERM)
             if self._asked.is_set() or await run_in_threadpool(self._watched.has_changed):
                 self._asked.clear()
                 await self.reload()
@@ -170,13 +170,6 @@ def _told_by_signal(asked: asyncio.Event) -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         loop.remove_signal_handler(signal.SIGHUP)
-
-
-def _follow_parent() -> None:
-    """A worker whose parent was killed stops too, so that another may start in their place."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _until_ready(side: VerifyingSide) -> tuple[str, ...]:
