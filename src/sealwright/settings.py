@@ -33,6 +33,7 @@ from sealwright.config.fields import (
     Seconds,
     SigningAlgorithm,
     VerifyingAlgorithm,
+    Workers,
 )
 from sealwright.config.reading import find_file, read_file
 from sealwright.config.tables import ConfigFile, IssuerTable, settings_of
@@ -229,6 +230,8 @@ class VerifierSettings(_FromEnvironment):
     config: Path | None = None
     host: str | None = None  # of the file, when None
     port: Port | None = None
+    socket: Path | None = None
+    workers: Workers | None = None
     issuer: str | None = Field(default=None, min_length=1)
     audience: str | None = Field(default=None, min_length=1)
     jwks_url: HttpUrl | None = None

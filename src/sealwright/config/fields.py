@@ -79,4 +79,6 @@ PositiveDuration = _duration(0, 60)
 RefreshDuration = _duration(1, 120)
 ClaimDuration = _duration(0.01, 60)
 CredentialDuration = _duration(4, 900)
+DrainDuration = _duration(0, 300)
+Workers = Annotated[int, Field(ge=1, le=256)]
 PublishedKeys = Annotated[int, Field(ge=2, le=100)]

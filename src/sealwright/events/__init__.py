@@ -27,6 +27,7 @@ from sealwright.events.signing import (
     TokenStatusChanged,
 )
 from sealwright.events.verifying import (
+    ConfigReloaded,
     EventsPolled,
     FileUse,
     KeyFileFailed,
@@ -40,6 +41,7 @@ from sealwright.events.verifying import (
     TokenDecided,
     TokenStatusAsked,
     TokenStatusChecked,
+    WorkerEnded,
 )
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "BackendChecked",
     "BreakGlassUsed",
     "CertificateLoaded",
+    "ConfigReloaded",
     "Event",
     "EventsPolled",
     "FileUse",
@@ -73,6 +76,7 @@ __all__ = [
     "TokenStatusAsked",
     "TokenStatusChanged",
     "TokenStatusChecked",
+    "WorkerEnded",
     "tell",
 ]
 
@@ -91,6 +95,8 @@ Event = (
     | TokenStatusAsked
     | TokenStatusChecked
     | CertificateLoaded
+    | ConfigReloaded
+    | WorkerEnded
     | BreakGlassUsed
     | BackendCalled
     | SigningWaited
