@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_service import SHORT_TIMINGS, RunningService, run_cli
+from command_here import run_here
+from running_service import SHORT_TIMINGS, RunningService
 
 import sealwright as sw
 
@@ -44,7 +45,7 @@ def emergency(service: RunningService) -> str:
 
 
 def restore(home: Path, file: Path, *more: str) -> Any:
-    return run_cli("restore", str(file), "--home", str(home), *more)
+    return run_here("restore", str(file), "--home", str(home), *more)
 
 
 def new_home(old: Path, folder: Path) -> Path:
