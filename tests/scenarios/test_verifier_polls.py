@@ -346,7 +346,7 @@ def test_a_replica_that_is_cut_off_sends_its_verifiers_elsewhere(
     way.thaw()
     one.url = cut.url
     eventually(lambda: one.poll(returnImmediately=True)[0] == 200, "the replica does not recover")
-    eventually(lambda: all(writes(cut) for _ in range(5)), "it has connections left that do not work")
+    eventually(lambda: all(writes(cut) for _ in range(5)), "what it knows of the database stays too old")
 
 
 def test_a_rotation_at_one_replica_wakes_a_verifier_that_polls_another(replicas: list[RunningService]) -> None:
