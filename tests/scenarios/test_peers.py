@@ -114,7 +114,7 @@ class serve:  # noqa: N801 reads as a verb
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()
