@@ -23,7 +23,6 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sealwright.config.fields import (
-    INTERNAL_ISSUER,
     BackendName,
     HttpUrl,
     IssuerName,
@@ -35,6 +34,7 @@ from sealwright.config.fields import (
     VerifyingAlgorithm,
     Workers,
 )
+from sealwright.config.names import DEFAULT_ISSUER, INTERNAL_ISSUER
 from sealwright.config.reading import find_file, read_file
 from sealwright.config.tables import ConfigFile, IssuerTable, settings_of
 from sealwright.errors import ConfigurationError, Reason
@@ -56,7 +56,6 @@ __all__ = [
 
 DEFAULT_HOME = Path("sealwright-data")
 DEFAULT_PORT = 8700
-DEFAULT_ISSUER = "default"
 
 
 class Timings(BaseModel):

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_here import run_here
 from joined_sidecar import Start, join, live
-from running_service import RunningService, eventually, run_cli
+from running_service import RunningService, eventually
 from running_sidecar import COMMAND
 from throwaway_certificates import Authority
 
@@ -60,11 +61,11 @@ def test_a_service_with_certificates_of_its_own_is_trusted_by_those_of_the_opera
     one = start_sidecar(folder)
     asked = ("--home", str(service.home))
     beside = {name: value for name, value in service.environment.items() if name != "SEALWRIGHT_CA_FILE"}
-    signed = run_cli("sign", "--audience", "orders", "--claims", '{"sub": "alice"}', *asked, environment=beside)
+    signed = run_here("sign", "--audience", "orders", "--claims", '{"sub": "alice"}', *asked, environment=beside)
     assert one.decide(signed.stdout.strip())["outcome"] == "accepted"
 
     def reports() -> bool:
-        shown = json.loads(run_cli("fleet", "--json", *asked, environment=beside).stdout)
+        shown = json.loads(run_here("fleet", "--json", *asked, environment=beside).stdout)
         return bool(shown["issuers"]["default"]["live"] == 1)
 
     eventually(reports, "the sidecar reports")
@@ -172,7 +173,7 @@ def test_text_of_an_audience_is_only_ever_text(service: RunningService, tmp_path
 
 
 def test_without_a_service_it_says_what_to_do(tmp_path: Path) -> None:
-    done = run_cli("fleet", "join", "orders", "--audience", "o", "--out", str(tmp_path / "made"), "--home", "/nowhere")
+    done = run_here("fleet", "join", "orders", "--audience", "o", "--out", str(tmp_path / "made"), "--home", "/nowhere")
     assert (done.returncode, "start sealwright up" in done.stderr) == (3, True)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
 from sealwright.jose.claims import MAXIMUM_LEEWAY_S
 
-INTERNAL_ISSUER = "internal"
 ISSUER_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 LONGEST_S = 400 * 86_400
 LONGEST_TOKEN_S = 86_400
