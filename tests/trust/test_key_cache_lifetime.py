@@ -12,7 +12,17 @@ from sealwright.trust.sources.remote import RemoteJWKSet
 
 
 def key_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "sealwright-jwks"]
+    """Those of this test: what another one left running is none of its business."""
+    return [thread for thread in threading.enumerate() if thread.name == "sealwright-jwks" and thread not in OTHERS]
+
+
+OTHERS = set()
+
+
+@pytest.fixture(autouse=True)
+def _others():
+    OTHERS.clear()
+    OTHERS.update(key_threads())
 
 
 def test_the_thread_starts_at_first_use_and_ends_at_close(server, k1):
