@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.events import Observer, TokenDecided, tell
+from sealwright.events import Observer, TokenDecided, prepared, tell
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
@@ -22,9 +22,10 @@ from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.policy import IGNORE_ISSUER, Ignore, Rules, VerificationPolicy
 from sealwright.trust.revocation import RevocationList
-from sealwright.trust.shortcut import Shortcut
+from sealwright.trust.shortcut import PromptShortcut, Shortcut
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.token_check import Proven
 
 Keys = KeySource | JWKSet | PublicJWK | SecretJWK
 
@@ -64,9 +65,9 @@ class Verifier:
         if revocation is not None and any(one.policy.issuer is IGNORE_ISSUER for one in trusted):
             raise _wrong("revocations are of named issuers: with IGNORE_ISSUER none of them would be obeyed")
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
-        self._shortcut = Shortcut(self._pipeline)
+        self._shortcut, self._prompt = Shortcut(self._pipeline), PromptShortcut(self._pipeline)
         self._cache = DecisionCache(self._pipeline, cache_bytes) if cache_bytes else None
-        self._observer = observer
+        self._observer, self._monotonic = observer, clock.monotonic
 
     def verify(
         self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
@@ -102,6 +103,8 @@ class Verifier:
 
         With ``explain`` the decision has its ``steps``: each check, what it expected and what it found.
         """
+        if not explain and (known := self._remembered(token, scopes, evidence)):
+            return known
         trail = self._trail()
         if explain:
             decision = explained(self._pipeline, token, scopes, evidence, trail or Trail())
@@ -121,6 +124,8 @@ class Verifier:
         """``decide`` for an event loop: known keys are found at once, others are awaited."""
         if explain:
             return await asyncio.to_thread(self.decide, token, scopes=scopes, evidence=evidence, explain=True)
+        if known := self._remembered(token, scopes, evidence):
+            return known
         trail = self._trail()
         try:
             decision = await self._adecided(token, scopes, evidence, trail)
@@ -156,6 +161,20 @@ class Verifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _remembered(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence) -> Decision | None:
+        """What the cache says at once, observed."""
+        if self._cache is None:
+            return None
+        began = self._monotonic()
+        entry = self._cache.prompt(token, scopes, evidence)
+        if entry is None:
+            return None
+        try:
+            entry.tell(self._monotonic() - began)
+        except Exception:  # noqa: BLE001 - as in tell
+            return entry.decision
+        return entry.decision
+
     def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
         cache = self._cache
         try:
@@ -164,7 +183,7 @@ class Verifier:
             if known := cache.recall(token, scopes, evidence, trail):
                 return known
             trail = trail or Trail()
-            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail)
+            return self._kept(cache, token, self._walked(token, scopes, evidence, trail), trail)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             return Decision.refused(error)
 
@@ -177,28 +196,45 @@ class Verifier:
     ) -> Decision:
         cache = self._cache
         if cache is None:
-            return Decision("accepted", await self._pipeline.averify(token, scopes, evidence, trail))
+            return Decision("accepted", await self._awalked(token, scopes, evidence, trail or Trail()))
         if known := await cache.arecall(token, scopes, evidence, trail):
             return known
         trail = trail or Trail()
-        return cache.keep(token, await self._pipeline.averify(token, scopes, evidence, trail), trail)
+        return self._kept(cache, token, await self._awalked(token, scopes, evidence, trail), trail)
+
+    async def _awalked(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail) -> Verified:
+        seen = self._prompt.verify(token, scopes, evidence, trail)
+        if seen is None or trail.issuer is None:
+            return await self._pipeline.averify(token, scopes, evidence, trail)
+        return await self._pipeline.afinish(trail.issuer, Proven(trail.issuer.policy, seen, token, evidence))
+
+    def _kept(self, cache: DecisionCache, token: str | bytes, verified: Verified, trail: Trail) -> Decision:
+        if self._observer is None:
+            return cache.keep(token, verified, trail, _untold)
+        event = self._event(Decision("accepted", verified), trail)
+        return cache.keep(token, verified, trail, prepared(self._observer, event))
 
     def _trail(self) -> Trail | None:
-        return None if self._observer is None else Trail(self._pipeline.clock.monotonic())
+        return None if self._observer is None else Trail(self._monotonic())
 
     def _observe(self, decision: Decision, trail: Trail | None) -> None:
-        if self._observer is None or trail is None:
-            return
+        if self._observer is not None and trail is not None:
+            tell(self._observer, self._event(decision, trail))
+
+    def _event(self, decision: Decision, trail: Trail) -> TokenDecided:
         row = trail.key.algorithm if trail.key else None
-        event = TokenDecided(
+        return TokenDecided(
             issuer=trail.issuer.policy.name if trail.issuer else "unknown",
             algorithm=row.name if row else "unknown",
             key_id=trail.key.key_id if trail.key else None,
             outcome=decision.outcome,
             reason=decision.reason,
-            duration_s=self._pipeline.clock.monotonic() - trail.began,
+            duration_s=self._monotonic() - trail.began,
         )
-        tell(self._observer, event)
+
+
+def _untold(_: float) -> None:
+    """Nobody observes."""
 
 
 def _opened(decision: Decision) -> Verified:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -49,8 +49,9 @@ class ForwardAuth:
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         decision = await self._decide(scope)
+        headers: Iterable[tuple[bytes, bytes]]
         if decision.verified is not None:
-            status, headers = 200, self._identities.of(decision.verified)
+            status, headers = 200, self._identities.of(decision, decision.verified)
         else:
             status, headers = self._refusals.of(decision)
         await send({"type": "http.response.start", "status": status, "headers": headers})

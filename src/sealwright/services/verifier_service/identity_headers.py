@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from sealwright.trust.decision import Verified
+from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.identity import LISTS
 from sealwright.wiring.verifying import VerifyingSide
 
 _PLAIN = " !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII but for the percent sign and what separates a list
+KEPT_BYTES = 1024  # larger values are made anew each time, so that the bound of the decision cache holds
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class IdentityHeaders:
@@ -23,14 +25,25 @@ class IdentityHeaders:
         self.names = {name: f"{prefix}{name.replace('_', '-')}" for name in sorted({"issuer", *fields})}
         self._encoded = {name: header.encode() for name, header in self.names.items()}
 
-    def of(self, verified: Verified) -> list[tuple[bytes, bytes]]:
+    def of(self, decision: Decision, verified: Verified) -> Headers:
+        """The same each time for a decision that is remembered, so made once."""
+        if decision.made is None:
+            return self._written(verified)
+        found: Headers | None = decision.made.get(self)
+        if found is None:
+            found = self._written(verified)
+            if sum(len(value) for _, value in found) <= KEPT_BYTES:
+                decision.made[self] = found
+        return found
+
+    def _written(self, verified: Verified) -> Headers:
         identity = self._side.identity_of(verified)
         texts = {**identity.texts, "issuer": identity.issuer}
         lists = identity.lists
-        return [
+        return tuple(
             (header, _joined(lists.get(name, ())) if name in LISTS else _joined((texts.get(name, ""),)))
             for name, header in self._encoded.items()
-        ]
+        )
 
 
 def _joined(values: tuple[str, ...]) -> bytes:
