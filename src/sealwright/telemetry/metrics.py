@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry
@@ -45,7 +46,7 @@ from sealwright.telemetry.collectors import (
 )
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import Instruments
-from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
+from sealwright.telemetry.labels import UNKNOWN, LabelNames, algorithm_label, choice_label, reason_label
 from sealwright.telemetry.shown import shown_source
 
 MAXIMUM_SOURCES = 100
@@ -140,10 +141,9 @@ class Metrics:
 
     def prepared(self, event: TokenDecided) -> Again:
         """Counts this decision once more: its labels are found, which is most of the work."""
-        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
-        result, reason = choice_label(event.outcome, _RESULTS), reason_label(event.reason)
-        count = self._instruments.verified[issuer, alg, result, reason].inc
-        take = self._instruments.verify_durations[issuer, alg].observe
+        if self._issuers[event.issuer] == UNKNOWN:  # it may become known
+            return lambda duration_s: self._decided(replace(event, duration_s=duration_s))
+        count, take = self._decisions(event)
 
         def again(duration_s: float) -> None:
             count()
@@ -152,7 +152,15 @@ class Metrics:
         return again
 
     def _decided(self, event: TokenDecided) -> None:
-        self.prepared(event)(event.duration_s)
+        count, take = self._decisions(event)
+        count()
+        take(event.duration_s)
+
+    def _decisions(self, event: TokenDecided) -> tuple[Callable[[], None], Callable[[float], None]]:
+        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
+        result, reason = choice_label(event.outcome, _RESULTS), reason_label(event.reason)
+        children = self._instruments
+        return children.verified[issuer, alg, result, reason].inc, children.verify_durations[issuer, alg].observe
 
     def _signed(self, event: TokenSigned) -> None:
         issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)

@@ -11,6 +11,8 @@ from sealwright.jose.claims import actors_of
 from sealwright.jose.strict_json import MAX_DEPTH
 from sealwright.trust.dpop_nonces import NonceError
 
+Outcome = Literal["accepted", "rejected", "undecided"]
+
 
 class Verified(NamedTuple):
     """A token that passed every check of its issuer's policy."""
@@ -67,7 +69,7 @@ class Decision:
     for a decision that is remembered: what a caller makes of it lies there, by the caller, for as long as it counts.
     """
 
-    outcome: Literal["accepted", "rejected", "undecided"]
+    outcome: Outcome
     verified: Verified | None = None
     error: SealwrightError | None = None
     steps: tuple[Step, ...] | None = None

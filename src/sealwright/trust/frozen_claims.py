@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 
 class FrozenDict(dict[str, Any]):
     """A dict to read. ``copy`` gives one to write."""
+
+    __slots__ = ()
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("these claims are shared with other requests: copy them first")
@@ -22,6 +25,8 @@ class FrozenDict(dict[str, Any]):
 class FrozenList(list[Any]):
     """A list to read. ``copy`` gives one to write."""
 
+    __slots__ = ()
+
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("these claims are shared with other requests: copy them first")
 
@@ -35,11 +40,23 @@ class FrozenList(list[Any]):
 def frozen(value: Any) -> tuple[Any, int]:
     """The same JSON value for reading only, and the bytes of memory that it takes at most."""
     if isinstance(value, dict):
-        pairs = {name: frozen(one) for name, one in value.items()}
-        held: Any = FrozenDict({name: one for name, (one, _) in pairs.items()})
-        return held, sys.getsizeof(held) + sum(sys.getsizeof(name) + size for name, (_, size) in pairs.items())
+        members, size_bytes = _frozen_each(value.values())
+        held: Any = FrozenDict(zip(value, members, strict=True))
+        return held, sys.getsizeof(held) + size_bytes + sum(map(sys.getsizeof, value))
     if isinstance(value, list):
-        items = [frozen(one) for one in value]
-        held = FrozenList(one for one, _ in items)
-        return held, sys.getsizeof(held) + sum(size for _, size in items)
+        members, size_bytes = _frozen_each(value)
+        held = FrozenList(members)
+        return held, sys.getsizeof(held) + size_bytes
     return value, sys.getsizeof(value)
+
+
+def _frozen_each(values: Iterable[Any]) -> tuple[list[Any], int]:
+    """Most are texts and numbers, which need no call of their own."""
+    members, size_bytes = list(values), 0
+    for index, one in enumerate(members):
+        if isinstance(one, dict | list):
+            members[index], more = frozen(one)
+            size_bytes += more
+        else:
+            size_bytes += sys.getsizeof(one)
+    return members, size_bytes

@@ -8,12 +8,12 @@ from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.events import Observer, TokenDecided, prepared, tell
+from sealwright.events import Again, Observer, TokenDecided, prepared, tell
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
-from sealwright.trust.decision import Decision, Verified
+from sealwright.trust.decision import Decision, Outcome, Verified
 from sealwright.trust.decision_cache import CacheFigures, DecisionCache
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.trust.explain import explained
@@ -27,6 +27,7 @@ from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
 from sealwright.trust.token_check import Proven
 
+MOST_KEYS_TOLD = 1000
 Keys = KeySource | JWKSet | PublicJWK | SecretJWK
 
 
@@ -68,6 +69,7 @@ class Verifier:
         self._shortcut, self._prompt = Shortcut(self._pipeline), PromptShortcut(self._pipeline)
         self._cache = DecisionCache(self._pipeline, cache_bytes) if cache_bytes else None
         self._observer, self._monotonic = observer, clock.monotonic
+        self._telling: dict[object, Again] = {}
 
     def verify(
         self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
@@ -169,10 +171,7 @@ class Verifier:
         entry = self._cache.prompt(token, scopes, evidence)
         if entry is None:
             return None
-        try:
-            entry.tell(self._monotonic() - began)
-        except Exception:  # noqa: BLE001 - as in tell
-            return entry.decision
+        self._tell(entry.tell, began)
         return entry.decision
 
     def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
@@ -183,7 +182,7 @@ class Verifier:
             if known := cache.recall(token, scopes, evidence, trail):
                 return known
             trail = trail or Trail()
-            return self._kept(cache, token, self._walked(token, scopes, evidence, trail), trail)
+            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail, self._tell_of(trail))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             return Decision.refused(error)
 
@@ -200,7 +199,7 @@ class Verifier:
         if known := await cache.arecall(token, scopes, evidence, trail):
             return known
         trail = trail or Trail()
-        return self._kept(cache, token, await self._awalked(token, scopes, evidence, trail), trail)
+        return cache.keep(token, await self._awalked(token, scopes, evidence, trail), trail, self._tell_of(trail))
 
     async def _awalked(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail) -> Verified:
         seen = self._prompt.verify(token, scopes, evidence, trail)
@@ -208,27 +207,46 @@ class Verifier:
             return await self._pipeline.averify(token, scopes, evidence, trail)
         return await self._pipeline.afinish(trail.issuer, Proven(trail.issuer.policy, seen, token, evidence))
 
-    def _kept(self, cache: DecisionCache, token: str | bytes, verified: Verified, trail: Trail) -> Decision:
-        if self._observer is None:
-            return cache.keep(token, verified, trail, _untold)
-        event = self._event(Decision("accepted", verified), trail)
-        return cache.keep(token, verified, trail, prepared(self._observer, event))
-
     def _trail(self) -> Trail | None:
         return None if self._observer is None else Trail(self._monotonic())
 
     def _observe(self, decision: Decision, trail: Trail | None) -> None:
-        if self._observer is not None and trail is not None:
-            tell(self._observer, self._event(decision, trail))
+        if self._observer is None or trail is None:
+            return
+        if decision.verified is None:
+            tell(self._observer, self._event(decision.outcome, decision.reason, trail))
+        else:
+            self._tell(self._tell_of(trail), trail.began)
 
-    def _event(self, decision: Decision, trail: Trail) -> TokenDecided:
+    def _tell(self, again: Again, began: float) -> None:
+        try:
+            again(self._monotonic() - began)
+        except Exception:  # noqa: BLE001 - as in tell
+            return
+
+    def _tell_of(self, trail: Trail) -> Again:
+        """What observes an accepted token: the same for all of one issuer and key."""
+        if self._observer is None:
+            return _untold
+        issuer, key = trail.issuer, trail.key
+        assert issuer is not None
+        assert key is not None
+        named = (issuer.policy.issuer, key.key_id, key.algorithm and key.algorithm.name)
+        found = self._telling.get(named)
+        if found is None:
+            if len(self._telling) >= MOST_KEYS_TOLD:
+                self._telling.clear()
+            found = self._telling[named] = prepared(self._observer, self._event("accepted", None, trail))
+        return found
+
+    def _event(self, outcome: Outcome, reason: Reason | None, trail: Trail) -> TokenDecided:
         row = trail.key.algorithm if trail.key else None
         return TokenDecided(
             issuer=trail.issuer.policy.name if trail.issuer else "unknown",
             algorithm=row.name if row else "unknown",
             key_id=trail.key.key_id if trail.key else None,
-            outcome=decision.outcome,
-            reason=decision.reason,
+            outcome=outcome,
+            reason=reason,
             duration_s=self._monotonic() - trail.began,
         )
 

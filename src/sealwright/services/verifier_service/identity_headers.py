@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from sealwright.trust.decision import Decision, Verified
@@ -9,6 +10,7 @@ from sealwright.trust.identity import LISTS
 from sealwright.wiring.verifying import VerifyingSide
 
 _PLAIN = " !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII but for the percent sign and what separates a list
+_NEEDS_NOTHING = re.compile(f"[A-Za-z0-9_.~{re.escape(_PLAIN)}-]*")
 KEPT_BYTES = 1024  # larger values are made anew each time, so that the bound of the decision cache holds
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -47,4 +49,8 @@ class IdentityHeaders:
 
 
 def _joined(values: tuple[str, ...]) -> bytes:
-    return ",".join(quote(value, safe=_PLAIN) for value in values).encode()
+    return ",".join(map(_quoted, values)).encode()
+
+
+def _quoted(value: str) -> str:
+    return value if _NEEDS_NOTHING.fullmatch(value) else quote(value, safe=_PLAIN)
