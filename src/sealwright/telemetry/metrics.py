@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry
@@ -11,7 +10,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import (
-    Again,
     BackendCalled,
     BackendChecked,
     BreakGlassUsed,
@@ -44,9 +42,10 @@ from sealwright.telemetry.collectors import (
     SigningQueues,
     WithoutCreated,
 )
+from sealwright.telemetry.decisions import Decisions
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import Instruments
-from sealwright.telemetry.labels import UNKNOWN, LabelNames, algorithm_label, choice_label, reason_label
+from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
 from sealwright.telemetry.shown import shown_source
 
 MAXIMUM_SOURCES = 100
@@ -60,7 +59,6 @@ def _choices(event: type, field: str) -> frozenset[str]:
     return frozenset(get_args(get_type_hints(event)[field]))
 
 
-_RESULTS = _choices(TokenDecided, "outcome")
 _CAUSES = _choices(KeySourceRefreshed, "cause")
 _OUTCOMES = _choices(KeySourceRefreshed, "outcome")
 _KINDS = frozenset(get_args(StatementKind))
@@ -92,8 +90,10 @@ class Metrics:
         self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
         self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
         self._steps = LabelNames(limit=MAXIMUM_STEPS)
+        self._decisions = Decisions(self._instruments, self._issuers)
+        self.prepared = self._decisions.prepared
         self._counting: dict[type, Callable[[Any], None]] = {
-            TokenDecided: self._decided,
+            TokenDecided: self._decisions.observe,
             TokenSigned: self._signed,
             SigningWaited: self._waited,
             ReplayClaimed: self._claimed,
@@ -138,29 +138,6 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """The body and the content type of a scrape, in the Prometheus text format."""
         return generate_latest(WithoutCreated(self.registry)), CONTENT_TYPE_LATEST
-
-    def prepared(self, event: TokenDecided) -> Again:
-        """Counts this decision once more: its labels are found, which is most of the work."""
-        if self._issuers[event.issuer] == UNKNOWN:  # it may become known
-            return lambda duration_s: self._decided(replace(event, duration_s=duration_s))
-        count, take = self._decisions(event)
-
-        def again(duration_s: float) -> None:
-            count()
-            take(duration_s)
-
-        return again
-
-    def _decided(self, event: TokenDecided) -> None:
-        count, take = self._decisions(event)
-        count()
-        take(event.duration_s)
-
-    def _decisions(self, event: TokenDecided) -> tuple[Callable[[], None], Callable[[float], None]]:
-        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
-        result, reason = choice_label(event.outcome, _RESULTS), reason_label(event.reason)
-        children = self._instruments
-        return children.verified[issuer, alg, result, reason].inc, children.verify_durations[issuer, alg].observe
 
     def _signed(self, event: TokenSigned) -> None:
         issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
 
 from sealwright.errors import ConfigurationError, Reason, SealwrightError
 from sealwright.events import Again
 from sealwright.jose.claims import check_scopes
 from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
-from sealwright.trust.frozen_claims import frozen
+from sealwright.trust.frozen_claims import frozen, size_bytes
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import VerificationKey, nothing_known
 from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.token_check import ANY_BINDING, UNBOUND, Proven, TokenCheck, left_of
 
-_ENTRY_BYTES = 1200  # what an entry takes beside its token and claims
+# What an entry takes beside its token and claims, and what is made of it.
+_SEEN_BYTES, _REMEMBERED_BYTES = 400, 2400
 LEAST_BYTES = 64 * 1024
 _EXACT = (str, bytes)
+Claims = Mapping[str, Any]
 Known = Callable[[str | None], VerificationKey | None]
 
 
@@ -34,27 +36,34 @@ class CacheFigures(NamedTuple):
     size_bytes: int
 
 
-class Remembered:
-    """One accepted token. Of the claims only times can fail later, and those hold from ``since`` until ``until``."""
+class Seen:
+    """One token that was accepted, once so far: when its claims hold, and what proved its signature."""
 
-    __slots__ = (
-        *("again", "asked", "decision", "found", "is_prompt", "issuer", "key", "known"),
-        *("proven", "since", "size_bytes", "tell", "until"),
-    )
+    __slots__ = ("asked", "found", "issuer", "key", "since", "size_bytes", "tell", "until")
 
-    def __init__(self, trail: Trail, proven: Proven, issuer: TrustedIssuer, size_bytes: int, tell: Again) -> None:
+    def __init__(self, token: str | bytes, issuer: TrustedIssuer, trail: Trail, claims: Claims, tell: Again) -> None:
         self.issuer, self.asked, self.found, self.key = issuer, trail.asked, trail.found, trail.key
-        self.size_bytes, self.tell = size_bytes, tell
-        self.since, self.until = issuer.policy.rules.window(proven.claims)
-        left = (left_of(one, proven) for one in issuer.checks)
-        self.again: tuple[TokenCheck, ...] = tuple(one for one in left if one is not None)
-        self.known: Known = getattr(issuer.source, "known", nothing_known)
+        self.since, self.until = issuer.policy.rules.window(claims)
+        self.size_bytes, self.tell = sys.getsizeof(token) + _SEEN_BYTES, tell
+
+
+class Remembered:
+    """One that came again. Of the claims only times can fail later."""
+
+    __slots__ = (*Seen.__slots__, "again", "decision", "is_prompt", "known", "proven")
+
+    def __init__(self, seen: Seen, proven: Proven) -> None:
+        self.issuer, self.asked, self.found, self.key = seen.issuer, seen.asked, seen.found, seen.key
+        self.since, self.until, self.tell = seen.since, seen.until, seen.tell
+        self.size_bytes = seen.size_bytes + size_bytes(proven.claims) + _REMEMBERED_BYTES
+        left = [left_of(one, proven) for one in self.issuer.checks]
+        self.again: tuple[TokenCheck, ...] = tuple([one for one in left if one is not None])
+        self.known: Known = getattr(self.issuer.source, "known", nothing_known)
         self.is_prompt = all(getattr(one, "is_prompt", False) for one in self.again)
-        self.proven = proven
-        self.decision = Decision("accepted", proven.verified, made={})
+        self.proven, self.decision = proven, Decision("accepted", proven.verified, made={})
 
 
-class _Generation(dict[Hashable, Remembered]):
+class _Generation(dict[Hashable, Seen | Remembered]):
     """Entries, and the bytes that they take."""
 
     size_bytes = 0
@@ -69,8 +78,9 @@ class DecisionCache:
     which it would be refused without a cache, for the same reason. A token that is bound to a key, and one whose
     issuer judges bindings or counts presentations, is never remembered; nor is a refusal.
 
-    There are two generations: when the young one has half of the bytes it becomes the old one, and what is asked for
-    again moves over. Raises ConfigurationError ``settings.invalid`` for less than 64 KiB.
+    Of a token that came once no more than that is kept, since most never come again; the rest is made of the token when
+    it does. There are two generations: when the young one has half of the bytes it becomes the old one, and what is
+    asked for again moves over. Raises ConfigurationError ``settings.invalid`` for less than 64 KiB.
     """
 
     def __init__(self, pipeline: Pipeline, maximum_bytes: int) -> None:
@@ -88,7 +98,7 @@ class DecisionCache:
         None for all else: ``recall`` or ``arecall`` says what is the matter.
         """
         entry = self._young.get(token) if type(token) in _EXACT else None
-        if entry is None or not entry.is_prompt:
+        if type(entry) is not Remembered or not entry.is_prompt:
             return None
         try:
             self._check_key_revoked(entry)
@@ -143,11 +153,8 @@ class DecisionCache:
         issuer = trail.issuer
         if type(token) not in _EXACT or issuer is None or not _may_keep(issuer, trail, verified):
             return Decision("accepted", verified)
-        claims, size_bytes = frozen(verified.claims)
-        proven = Proven(issuer.policy, verified._replace(claims=claims), token, NO_EVIDENCE)
-        entry = Remembered(trail, proven, issuer, size_bytes + sys.getsizeof(token) + _ENTRY_BYTES, tell)
-        self._put(token, entry)
-        return entry.decision
+        self._put(token, Seen(token, issuer, trail, verified.claims, tell))
+        return Decision("accepted", verified._replace(claims=frozen(verified.claims)))
 
     def figures(self) -> CacheFigures:
         young, old = self._young, self._old
@@ -162,8 +169,19 @@ class DecisionCache:
             if entry is None:
                 return None
             self._put(token, entry)
+        if isinstance(entry, Seen):
+            entry = self._grown(token, entry)
         if trail is not None:
             trail.issuer, trail.key = entry.issuer, entry.key
+        return entry
+
+    def _grown(self, token: str | bytes, seen: Seen) -> Remembered:
+        """Its claims are read once more, which is quicker than to keep those of all that come once."""
+        claims = frozen(self._pipeline.parse(token).unverified_claims())  # these bytes were verified
+        key_id, row = (None, None) if seen.key is None else (seen.key.key_id, seen.key.algorithm)
+        verified = Verified(seen.issuer.name_in(claims), key_id, row.name if row else "unknown", claims)
+        entry = Remembered(seen, Proven(seen.issuer.policy, verified, token, NO_EVIDENCE))
+        self._put(token, entry)
         return entry
 
     def _check_key_revoked(self, entry: Remembered) -> None:
@@ -189,14 +207,16 @@ class DecisionCache:
         self._young.pop(token, None)
         self._old.pop(token, None)
 
-    def _put(self, token: str | bytes, entry: Remembered) -> None:
+    def _put(self, token: str | bytes, entry: Seen | Remembered) -> None:
         if entry.size_bytes > self._half_bytes:
             return
         with self._lock():
+            before = self._young.pop(token, None)
+            if before is not None:
+                self._young.size_bytes -= before.size_bytes
             if self._young.size_bytes + entry.size_bytes > self._half_bytes:
                 self._old, self._young = self._young, _Generation()
-            if token not in self._young:
-                self._young.size_bytes += entry.size_bytes
+            self._young.size_bytes += entry.size_bytes
             self._young[token] = entry
 
     def _lock(self) -> threading.Lock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import Any, NoReturn
+
+_INNER = (dict, list)
 
 
 class FrozenDict(dict[str, Any]):
@@ -37,26 +38,20 @@ class FrozenList(list[Any]):
         return list, (list(self),)
 
 
-def frozen(value: Any) -> tuple[Any, int]:
-    """The same JSON value for reading only, and the bytes of memory that it takes at most."""
+def frozen(value: Any) -> Any:
+    """The same JSON value for reading only."""
     if isinstance(value, dict):
-        members, size_bytes = _frozen_each(value.values())
-        held: Any = FrozenDict(zip(value, members, strict=True))
-        return held, sys.getsizeof(held) + size_bytes + sum(map(sys.getsizeof, value))
+        return FrozenDict({name: frozen(one) if type(one) in _INNER else one for name, one in value.items()})
     if isinstance(value, list):
-        members, size_bytes = _frozen_each(value)
-        held = FrozenList(members)
-        return held, sys.getsizeof(held) + size_bytes
-    return value, sys.getsizeof(value)
+        return FrozenList([frozen(one) if type(one) in _INNER else one for one in value])
+    return value
 
 
-def _frozen_each(values: Iterable[Any]) -> tuple[list[Any], int]:
-    """Most are texts and numbers, which need no call of their own."""
-    members, size_bytes = list(values), 0
-    for index, one in enumerate(members):
-        if isinstance(one, dict | list):
-            members[index], more = frozen(one)
-            size_bytes += more
-        else:
-            size_bytes += sys.getsizeof(one)
-    return members, size_bytes
+def size_bytes(value: Any) -> int:
+    """The memory that a JSON value takes at most."""
+    inner = sys.getsizeof(value)
+    if isinstance(value, dict):
+        inner += sum(map(sys.getsizeof, value)) + sum(map(size_bytes, value.values()))
+    elif isinstance(value, list):
+        inner += sum(map(size_bytes, value))
+    return inner

@@ -71,13 +71,11 @@ class Shortcut:
             return None
         if trail is not None:
             trail.issuer, trail.asked = issuer, key_id
-        key = find(key_id)
-        if key is None:
+        if (key := find(key_id)) is None:
             return None
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
-            parsed = UnverifiedJWS(header, signing_input, signature, payload)
-            seen = self._pipeline.after_key(Unproven(issuer, header, parsed, claims), key, scopes, trail)
-            return self._finish(issuer, seen, token, evidence)
+            unproven = Unproven(issuer, header, UnverifiedJWS(header, signing_input, signature, payload), claims)
+            return self._finish(issuer, self._pipeline.after_key(unproven, key, scopes, trail), token, evidence)
         if trail is not None:
             trail.key = trail.found = key
         if not key.verify(signature, signing_input):

@@ -8,12 +8,12 @@ from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError
-from sealwright.events import Again, Observer, TokenDecided, prepared, tell
+from sealwright.events import Observer
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.jose.secret_jwk import SecretJWK
-from sealwright.trust.decision import Decision, Outcome, Verified
+from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.decision_cache import CacheFigures, DecisionCache
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
 from sealwright.trust.explain import explained
@@ -25,9 +25,9 @@ from sealwright.trust.revocation import RevocationList
 from sealwright.trust.shortcut import PromptShortcut, Shortcut
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.telling import Telling
 from sealwright.trust.token_check import Proven
 
-MOST_KEYS_TOLD = 1000
 Keys = KeySource | JWKSet | PublicJWK | SecretJWK
 
 
@@ -68,8 +68,7 @@ class Verifier:
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
         self._shortcut, self._prompt = Shortcut(self._pipeline), PromptShortcut(self._pipeline)
         self._cache = DecisionCache(self._pipeline, cache_bytes) if cache_bytes else None
-        self._observer, self._monotonic = observer, clock.monotonic
-        self._telling: dict[object, Again] = {}
+        self._telling, self._monotonic = Telling(observer, clock), clock.monotonic
 
     def verify(
         self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
@@ -78,7 +77,7 @@ class Verifier:
 
         ``evidence`` is what came with the token: one that is bound to a key (``cnf``) is refused without.
         """
-        if self._observer is not None or self._cache is not None:
+        if self._telling.has_observer or self._cache is not None:
             return _opened(self.decide(token, scopes=scopes, evidence=evidence))
         try:  # the same, without building what nobody observes
             return self._shortcut.verify(token, scopes, evidence) or self._pipeline.verify(token, scopes, evidence)
@@ -107,12 +106,12 @@ class Verifier:
         """
         if not explain and (known := self._remembered(token, scopes, evidence)):
             return known
-        trail = self._trail()
+        trail = self._telling.trail()
         if explain:
             decision = explained(self._pipeline, token, scopes, evidence, trail or Trail())
         else:
             decision = self._decided(token, scopes, evidence, trail)
-        self._observe(decision, trail)
+        self._telling.decided(decision, trail)
         return decision
 
     async def adecide(
@@ -128,12 +127,12 @@ class Verifier:
             return await asyncio.to_thread(self.decide, token, scopes=scopes, evidence=evidence, explain=True)
         if known := self._remembered(token, scopes, evidence):
             return known
-        trail = self._trail()
+        trail = self._telling.trail()
         try:
             decision = await self._adecided(token, scopes, evidence, trail)
         except Exception as error:  # noqa: BLE001 - as in decide
             decision = Decision.refused(error)
-        self._observe(decision, trail)
+        self._telling.decided(decision, trail)
         return decision
 
     @property
@@ -148,8 +147,8 @@ class Verifier:
 
     def refuse(self, error: RejectedError) -> Decision:
         """The decision over a request that brought no token to decide over, observed as every other one."""
-        decision, trail = Decision.refused(error), self._trail()
-        self._observe(decision, trail)
+        decision, trail = Decision.refused(error), self._telling.trail()
+        self._telling.decided(decision, trail)
         return decision
 
     def close(self) -> None:
@@ -171,7 +170,7 @@ class Verifier:
         entry = self._cache.prompt(token, scopes, evidence)
         if entry is None:
             return None
-        self._tell(entry.tell, began)
+        self._telling.accepted(entry.tell, began)
         return entry.decision
 
     def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
@@ -182,7 +181,7 @@ class Verifier:
             if known := cache.recall(token, scopes, evidence, trail):
                 return known
             trail = trail or Trail()
-            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail, self._tell_of(trail))
+            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail, self._telling.again(trail))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             return Decision.refused(error)
 
@@ -199,60 +198,13 @@ class Verifier:
         if known := await cache.arecall(token, scopes, evidence, trail):
             return known
         trail = trail or Trail()
-        return cache.keep(token, await self._awalked(token, scopes, evidence, trail), trail, self._tell_of(trail))
+        return cache.keep(token, await self._awalked(token, scopes, evidence, trail), trail, self._telling.again(trail))
 
     async def _awalked(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail) -> Verified:
         seen = self._prompt.verify(token, scopes, evidence, trail)
         if seen is None or trail.issuer is None:
             return await self._pipeline.averify(token, scopes, evidence, trail)
         return await self._pipeline.afinish(trail.issuer, Proven(trail.issuer.policy, seen, token, evidence))
-
-    def _trail(self) -> Trail | None:
-        return None if self._observer is None else Trail(self._monotonic())
-
-    def _observe(self, decision: Decision, trail: Trail | None) -> None:
-        if self._observer is None or trail is None:
-            return
-        if decision.verified is None:
-            tell(self._observer, self._event(decision.outcome, decision.reason, trail))
-        else:
-            self._tell(self._tell_of(trail), trail.began)
-
-    def _tell(self, again: Again, began: float) -> None:
-        try:
-            again(self._monotonic() - began)
-        except Exception:  # noqa: BLE001 - as in tell
-            return
-
-    def _tell_of(self, trail: Trail) -> Again:
-        """What observes an accepted token: the same for all of one issuer and key."""
-        if self._observer is None:
-            return _untold
-        issuer, key = trail.issuer, trail.key
-        assert issuer is not None
-        assert key is not None
-        named = (issuer.policy.issuer, key.key_id, key.algorithm and key.algorithm.name)
-        found = self._telling.get(named)
-        if found is None:
-            if len(self._telling) >= MOST_KEYS_TOLD:
-                self._telling.clear()
-            found = self._telling[named] = prepared(self._observer, self._event("accepted", None, trail))
-        return found
-
-    def _event(self, outcome: Outcome, reason: Reason | None, trail: Trail) -> TokenDecided:
-        row = trail.key.algorithm if trail.key else None
-        return TokenDecided(
-            issuer=trail.issuer.policy.name if trail.issuer else "unknown",
-            algorithm=row.name if row else "unknown",
-            key_id=trail.key.key_id if trail.key else None,
-            outcome=outcome,
-            reason=reason,
-            duration_s=self._monotonic() - trail.began,
-        )
-
-
-def _untold(_: float) -> None:
-    """Nobody observes."""
 
 
 def _opened(decision: Decision) -> Verified:
