@@ -1,6 +1,7 @@
 """Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``.
 
-The experiments with key caches are apart: ``python -m benchmarks key-cache [A F X …]``.
+The experiments with key caches are apart: ``python -m benchmarks key-cache [A F X …]``. The sidecar is part of a run
+over all algorithms, and may be had alone: ``python -m benchmarks sidecar``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from benchmarks.modes import measure_modes
 from benchmarks.newer_python import measure_newer
 from benchmarks.results import Results
 from benchmarks.rows import measure_rows
+from benchmarks.sidecar import __main__ as sidecar
 from benchmarks.sizes import measure_sizes
 from benchmarks.steps import measure_steps
 from benchmarks.threads import ROUNDS as THREAD_ROUNDS
@@ -37,8 +39,10 @@ def main() -> None:
     parser.add_argument("algorithms", nargs="*", help=f"only these of {' '.join(ALGORITHMS)}")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: is it working? Not for quoting")
     arguments = parser.parse_args()
-    if arguments.algorithms[:1] == ["key-cache"]:
-        key_cache.main([*arguments.algorithms[1:], *(["--quick"] if arguments.quick else [])])
+    apart = {"key-cache": key_cache.main, "sidecar": sidecar.main}.get("".join(arguments.algorithms[:1]))
+    options = ["--quick"] if arguments.quick else []
+    if apart is not None:
+        apart([*arguments.algorithms[1:], *options])
         return
     chosen = arguments.algorithms or list(ALGORITHMS)
     if not set(chosen) <= set(ALGORITHMS):
@@ -50,6 +54,8 @@ def main() -> None:
     results.write_json(FOLDER / "latest.json")
     plot.write(results, FOLDER / "latest.svg")
     Console().print("written: benchmarks/results/latest.json and latest.svg", highlight=False)
+    if not arguments.algorithms:
+        sidecar.main(options)
 
 
 def measure(algorithms: list[str], divisor: int) -> Results:
