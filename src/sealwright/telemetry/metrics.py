@@ -90,10 +90,10 @@ class Metrics:
         self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
         self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
         self._steps = LabelNames(limit=MAXIMUM_STEPS)
-        self._decisions = Decisions(self._instruments, self._issuers)
-        self.prepared = self._decisions.prepared
+        self.registry.register(decisions := Decisions(self._issuers))
+        self.prepared = decisions.prepared
         self._counting: dict[type, Callable[[Any], None]] = {
-            TokenDecided: self._decisions.observe,
+            TokenDecided: decisions.observe,
             TokenSigned: self._signed,
             SigningWaited: self._waited,
             ReplayClaimed: self._claimed,
