@@ -1,7 +1,8 @@
 """Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``.
 
-The experiments with key caches are apart: ``python -m benchmarks key-cache [A F X …]``. The sidecar is part of a run
-over all algorithms, and may be had alone: ``python -m benchmarks sidecar``.
+The experiments with key caches are apart, ``python -m benchmarks key-cache [A F X …]``, and so are functions:
+``python -m benchmarks serverless``. The sidecar is part of a run over all algorithms, and may be had alone:
+``python -m benchmarks sidecar``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks.modes import measure_modes
 from benchmarks.newer_python import measure_newer
 from benchmarks.results import Results
 from benchmarks.rows import measure_rows
+from benchmarks.serverless import __main__ as serverless
 from benchmarks.sidecar import __main__ as sidecar
 from benchmarks.sizes import measure_sizes
 from benchmarks.steps import measure_steps
@@ -31,6 +33,7 @@ from sealwright.jose.algorithms import ASYMMETRIC
 
 MODE_ALGORITHMS = ("ES256", "EdDSA")
 LOAD_S = 3.0
+_APART = {"key-cache": key_cache.main, "serverless": serverless.main, "sidecar": sidecar.main}
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -39,7 +42,7 @@ def main() -> None:
     parser.add_argument("algorithms", nargs="*", help=f"only these of {' '.join(ALGORITHMS)}")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: is it working? Not for quoting")
     arguments = parser.parse_args()
-    apart = {"key-cache": key_cache.main, "sidecar": sidecar.main}.get("".join(arguments.algorithms[:1]))
+    apart = _APART.get("".join(arguments.algorithms[:1]))
     options = ["--quick"] if arguments.quick else []
     if apart is not None:
         apart([*arguments.algorithms[1:], *options])

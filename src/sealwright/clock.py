@@ -14,11 +14,37 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
+_SET_BACK_S = 1.0  # a clock that is behind by more was set back
+
+
 class SystemClock:
     """The machine's own clocks."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+
+
+class SleeplessClock:
+    """Its ``monotonic`` also counts the time for which this process was frozen, as far as the wall clock tells.
+
+    A clock that is set forward makes things older, which is the safe side; one that is set back makes nothing younger.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen = (clock.now() - clock.monotonic(), 0.0)  # the wall ahead of the other clock, and the time slept
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        awake_s = self._clock.monotonic()
+        ahead_s, (before_s, slept_s) = self._clock.now() - awake_s, self._seen
+        if ahead_s > before_s:
+            slept_s += ahead_s - before_s
+        if ahead_s > before_s or ahead_s < before_s - _SET_BACK_S:
+            self._seen = (ahead_s, slept_s)  # one reference, so that no thread sees half of it
+        return awake_s + slept_s
 
 
 class ManualClock:

@@ -22,7 +22,8 @@ def test_every_name_that_is_imported_later_is_public() -> None:
 
 def test_forms_that_are_not_used_are_not_imported() -> None:
     code = (
-        "import sys, sealwright as sw; print(*(name for name in sw._LATER if f'sealwright.jose.{name}' in sys.modules))"
+        "import sys, sealwright as sw; late = {f'sealwright.jose.{name}' for name in sw._LATER};"
+        "print(*sorted((late | {'cryptography.x509'}) & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not done.stdout.strip()

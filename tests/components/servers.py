@@ -69,6 +69,10 @@ class Server:
         self.stop()
         raise AssertionError(f"{self._command[1]} did not start")
 
+    def signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:

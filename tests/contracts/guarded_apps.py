@@ -16,9 +16,10 @@ from django.http import HttpRequest, JsonResponse
 from django.test import override_settings
 from django.urls import path
 from fastapi import Depends, FastAPI, Security
+from function_events import call_function, first_event, second_event
 from http_callers import Answered, call_asgi, call_wsgi
 
-from sealwright.integrations import asgi, wsgi
+from sealwright.integrations import asgi, serverless, wsgi
 from sealwright.integrations import django as for_django
 from sealwright.integrations import fastapi as for_fastapi
 from sealwright.integrations import flask as for_flask
@@ -146,6 +147,18 @@ def in_django(urls: tuple[Any, ...], verifier: Verifier, **options: Any) -> Iter
         yield
 
 
+def on_function(event_of: Callable[..., dict[str, Any]]) -> Build:
+    @contextlib.contextmanager
+    def built(verifier: Verifier, **options: Any) -> Iterator[Call]:
+        @serverless.guarded(Guard(verifier, **options))
+        def handler(_: Any, __: Any, found: Verified | None) -> dict[str, Any]:
+            return {"statusCode": 200, "body": json.dumps(seen(found))}
+
+        yield lambda *asked, **more: call_function(handler, event_of, *asked, **more)
+
+    return built
+
+
 FRAMEWORKS: dict[str, Build] = {
     "asgi": on_asgi,
     "wsgi": on_wsgi,
@@ -153,5 +166,8 @@ FRAMEWORKS: dict[str, Build] = {
     "flask": on_flask,
     "django": on_django,
     "django-async": on_async_django,
+    "function-1": on_function(first_event),
+    "function-2": on_function(second_event),
 }
-WITH_ROUTES = {name: FRAMEWORKS[name] for name in FRAMEWORKS if name not in ("asgi", "wsgi")}
+WITHOUT_ROUTES = ("asgi", "wsgi", "function-1", "function-2")
+WITH_ROUTES = {name: FRAMEWORKS[name] for name in FRAMEWORKS if name not in WITHOUT_ROUTES}

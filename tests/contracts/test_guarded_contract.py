@@ -400,8 +400,9 @@ def test_routes_of_the_issuer_hold_for_the_path_that_the_application_sees(opened
     routes = Routes([RouteRule.parse("GET /orders"), RouteRule.parse("/admin/**", scopes=["admin"])])
     call = opened(checked_by(Admission(IdentityMap(), routes), clock))
     token = parts.token(clock)
-    targets = ["/orders", "/%6frders", "/others", "/admin/keys", "/orders/../admin/keys", "/admin%2fkeys"]
-    assert [call("GET", target, bearing(token)).status for target in targets] == [200, 200, 403, 403, 400, 403]
+    targets = ["/orders", "/%6frders", "/others", "/admin/keys", "/orders/../admin/keys"]
+    assert [call("GET", target, bearing(token)).status for target in targets] == [200, 200, 403, 403, 400]
+    assert call("GET", "/admin%2fkeys", bearing(token)).status in (403, 400)  # functions see the path as it was sent
 
 
 # --- what is public

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from sealwright.config.verifier_file import check_file
-from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
+from sealwright.config.verifier_tables import EdgeTable, VerifierFile, VerifierIssuerTable
 from sealwright.trust.token_profiles import PROFILE_NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     (page, block)
-    for page in ("sidecar.md", "guides/third-party-issuers.md", "guides/binding.md")
+    for page in ("sidecar.md", *(f"guides/{name}.md" for name in ("third-party-issuers", "binding", "gateway", "mesh")))
     for block in re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
 ]
 
@@ -29,6 +29,6 @@ def test_every_table_in_the_pages_is_valid(tmp_path: Path, page: str, block: str
 
 def test_the_page_of_the_sidecar_names_every_table_option_and_profile() -> None:
     page = (DOCS / "sidecar.md").read_text("utf-8")
-    options = {*VerifierIssuerTable.model_fields, *PROFILE_NAMES} - {"profile"}
+    options = {*VerifierIssuerTable.model_fields, *EdgeTable.model_fields, *PROFILE_NAMES} - {"profile"}
     assert {name for name in options if f"`{name}" not in page} == set()
     assert {name for name in VerifierFile.model_fields if f"`[{name}" not in page} == set()

@@ -21,11 +21,18 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
     ("get", "/.well-known/openid-configuration"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/jwks.json"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/openid-configuration"): (OPEN, None),
+    ("get", "/issuers/{issuer}/.well-known/oauth-authorization-server"): (OPEN, None),
+    ("get", "/.well-known/oauth-authorization-server/issuers/{issuer}"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/revoked-keys"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/jwks-archive"): (OPEN, None),
     ("get", "/issuers/{issuer}/.well-known/trust-bundle"): (OPEN, None),
     ("get", "/issuers/{issuer}/status-lists/{list_id}"): (OPEN, None),
     ("get", "/.well-known/trust-root.jwks.json"): (OPEN, None),
+    ("post", "/issuers/{issuer}/token"): (OPEN, None),  # to OAuth clients, which no credential makes one of
+    ("get", "/v1/clients"): ("keys:read", None),
+    ("post", "/v1/issuers/{issuer}/clients"): ("clients:write", {"client_id": "a", "audiences": ["b"]}),
+    ("post", "/v1/issuers/{issuer}/clients/{client_id}/rotate-secret"): ("clients:write", {"reason": "test"}),
+    ("post", "/v1/issuers/{issuer}/clients/{client_id}/remove"): ("clients:write", {"reason": "test"}),
     ("post", "/issuers/{issuer}/introspect"): ("tokens:introspect", None),
     ("post", "/issuers/{issuer}/revoke"): ("tokens:revoke", None),
     ("post", "/v1/issuers/{issuer}/tokens/{verb}"): ("tokens:revoke", {"jti": "a", "reason": "test"}),
@@ -87,7 +94,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
 ROLES = {
     "operator": {
         *("keys:read", "keys:write", "credentials:issue", "metrics:read"),
-        *("tokens:revoke", "tokens:introspect"),
+        *("tokens:revoke", "tokens:introspect", "clients:write"),
     },
     "signer": {"tokens:issue", "payloads:sign"},
     "approver": {"keys:read", "approvals:grant"},
@@ -120,7 +127,7 @@ def credential(service: RunningService, subject: str, *roles: str, issuers: tupl
 
 def call(service: RunningService, route: tuple[str, str], token: str | None, issuer: str = "default") -> Any:
     method, template = route
-    path = template.format(issuer=issuer, key_id=SOME_KEY, verb="retire", approval_id="none", list_id=0)
+    path = template.format(issuer=issuer, key_id=SOME_KEY, verb="retire", approval_id="none", list_id=0, client_id="a")
     return service.request(method.upper(), path, ROUTES[route][1], credential=token)
 
 

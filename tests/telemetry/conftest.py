@@ -29,6 +29,7 @@ from sealwright.events import (
     StaleFeedIgnored,
     StatementRefreshed,
     TokenDecided,
+    TokenRequested,
     TokenSigned,
     TokenStatusAsked,
     TokenStatusChanged,
@@ -168,6 +169,7 @@ class Happened:
     def statuses() -> list[Event]:
         return [
             TokenStatusChanged("default", "revoked"),
+            TokenRequested("default", "client_credentials", "invalid_client"),
             TokenStatusAsked("status_list", "default", 0.01, Reason.REVOCATION_UNAVAILABLE),
             TokenStatusChecked("introspection", "default", "let_through", cached=False, age_s=0.5),
         ]

@@ -17,9 +17,10 @@ from rich.console import Console
 
 from sealwright.cli.audit_entries import LiveTrail
 from sealwright.cli.audit_verify import prove
+from sealwright.cli.calls import TrailCalls
 from sealwright.cli.options import Home, Json, Why, print_json, read_seconds
 from sealwright.cli.output import new_file
-from sealwright.cli.session import TrailCalls, open_calls
+from sealwright.cli.session import open_calls
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import Reason, RejectedError
 from sealwright.keys.audit import AuditEntry

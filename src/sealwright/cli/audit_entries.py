@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from sealwright.cli.session import TrailCalls
+from sealwright.cli.calls import TrailCalls
 from sealwright.errors import Reason, RejectedError
 from sealwright.keys.audit import AuditEntry
 

@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 
 from sealwright.cli.audit_entries import ArchivedTrail, ExportedTrail, LiveTrail, Trail
+from sealwright.cli.calls import TrailCalls
 from sealwright.cli.options import Home, Json, leave_out, print_json, read_bytes
 from sealwright.cli.progress import counted
-from sealwright.cli.session import TrailCalls, open_calls
+from sealwright.cli.session import open_calls
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
 from sealwright.jose.jwk_set import JWKSet

@@ -42,6 +42,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "kek": ("kek:app",),
     "secrets": ("secrets:app",),
     "tokens": ("tokens:app",),
+    "clients": ("clients:app",),
     "credentials": ("credentials:app",),
     "approvals": ("approvals:app",),
 }

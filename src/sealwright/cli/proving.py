@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from sealwright.cli.calls import KeyCalls
 from sealwright.cli.fleet import enforced as enforced_line
 from sealwright.cli.fleet import say
 from sealwright.cli.options import USUAL_WAIT, Home, Json, Why, print_json, print_table, printable, read_seconds
-from sealwright.cli.session import KeyCalls, open_calls
+from sealwright.cli.session import open_calls
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import Reason, RejectedError
 

@@ -1,4 +1,4 @@
-"""The key service over HTTP: the same calls as the local operations, and the same errors."""
+"""The key service over HTTP, with the calls and errors of the local operations; and tokens for other services."""
 
 from sealwright.client.key_service import KeyServiceClient
 from sealwright.client.renewal import RenewedCredential

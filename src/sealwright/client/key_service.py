@@ -11,6 +11,7 @@ import urllib3
 
 from sealwright.client.access import AccessCalls
 from sealwright.client.calling import MAXIMUM_ANSWER_BYTES, TIMEOUT_S, error_of, path
+from sealwright.client.clients import ClientsClient
 from sealwright.client.evidence import evidence_members
 from sealwright.client.fleet import FleetClient
 from sealwright.client.secrets import SecretsClient
@@ -42,6 +43,11 @@ class KeyServiceClient:
     def secrets(self) -> SecretsClient:
         """HMAC secrets of partners."""
         return SecretsClient(self._call)
+
+    @property
+    def clients(self) -> ClientsClient:
+        """OAuth clients."""
+        return ClientsClient(self._call)
 
     @property
     def fleet(self) -> FleetClient:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sealwright.config.reading import Fault
-from sealwright.config.verifier_tables import VerifierFile, VerifierIssuerTable
+from sealwright.config.verifier_tables import EdgeTable, VerifierFile, VerifierIssuerTable
 from sealwright.errors import SealwrightError
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
+from sealwright.trust.client_certificates import TrustedProxies
 from sealwright.trust.identity import USUAL, IdentityMap
 from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.routes import RouteRule, Routes
@@ -66,6 +67,13 @@ def routes_of(file: VerifierFile) -> Routes | None:
     return Routes(rules) if rules else None
 
 
+def proxies_of(edge: EdgeTable) -> TrustedProxies | None:
+    """Whose word about client certificates counts. Raises ConfigurationError ``settings.invalid``."""
+    if edge.proxies is None:
+        return None
+    return TrustedProxies(tuple(edge.proxies), form=edge.certificate_form, header=edge.certificate_header)
+
+
 def combinations(file: VerifierFile) -> list[Fault]:
     """Every fault that a schema cannot tell."""
     shared = _told(("identity",), IdentityMap, {name: one.claim for name, one in file.identity.items()})
@@ -75,7 +83,7 @@ def combinations(file: VerifierFile) -> list[Fault]:
         wrong = [*_sources(key, table), *_kind(key, table), *_replay(key, file, table), *_trust(key, file, table)]
         found += wrong or _told(key, policy_of, name, table)
         found += [] if shared else _told((*key, "identity"), identities_of, file, table)
-    return found
+    return [*found, *_told(("edge", "proxies"), proxies_of, file.edge)]
 
 
 def _service(file: VerifierFile) -> Iterator[Fault]:

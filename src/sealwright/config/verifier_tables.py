@@ -39,6 +39,12 @@ def _a_name(name: str) -> str:
     return name
 
 
+def _an_origin(url: str) -> str:
+    if url.count("/") != 2 or "@" in url:
+        raise ValueError("not scheme and host alone, such as https://orders.example.com")
+    return url
+
+
 _ONE = BeforeValidator(lambda given: [given] if isinstance(given, str) else given)  # a text alone is a list of one
 
 
@@ -76,6 +82,18 @@ class EdgeTable(_Table):
     realm: str = Field(default="sealwright", pattern=r"^[ !#-\[\]-~]*$", description="Of WWW-Authenticate.")
     header_prefix: str = Field(
         default="x-sealwright-", pattern=r"^[a-z][a-z0-9-]{0,60}-$", description="What identity headers begin with."
+    )
+    public_url: Annotated[HttpUrl, AfterValidator(_an_origin)] | None = Field(
+        default=None, description="Scheme and host of the URLs that clients ask for; without, what the proxy says."
+    )
+    proxies: Names | None = Field(
+        default=None, description='Whose word about client certificates counts: addresses, CIDRs, or "unix".'
+    )
+    certificate_form: Literal["rfc9440", "xfcc", "pem"] = Field(
+        default="rfc9440", description="How they tell the certificate."
+    )
+    certificate_header: str = Field(
+        default="", pattern=r"^[A-Za-z0-9-]{0,100}$", description="In which header; needed for pem alone."
     )
 
 

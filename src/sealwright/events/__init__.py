@@ -23,6 +23,7 @@ from sealwright.events.signing import (
     SchedulerTicked,
     SigningWaited,
     TickOutcome,
+    TokenRequested,
     TokenSigned,
     TokenStatusChanged,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "StatusCheckName",
     "TickOutcome",
     "TokenDecided",
+    "TokenRequested",
     "TokenSigned",
     "TokenStatusAsked",
     "TokenStatusChanged",
@@ -89,6 +91,7 @@ Event = (
     | EventsPolled
     | KeyMoved
     | TokenStatusChanged
+    | TokenRequested
     | TokenStatusAsked
     | TokenStatusChecked
     | CertificateLoaded

@@ -48,6 +48,15 @@ class TokenStatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """An OAuth client, or somebody who said so, asked for a token."""
+
+    issuer: str
+    grant: str  # client_credentials, token_exchange, or unknown before there was one
+    outcome: str  # issued, or the error code of RFC 6749
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateLoaded:
     """A listener serves the certificate that its files hold now; with a reason it still serves the one before."""
 

@@ -10,9 +10,9 @@ from typing import Any
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import base64url, strict_json
 from sealwright.jose.algorithms import ALGORITHMS, Algorithm, algorithm
-from sealwright.jose.certificates import check_certificate_members
 from sealwright.jose.key_types import KEY_TYPES, KeyType
 
+_CERTIFICATE_MEMBERS = frozenset({"x5c", "x5t", "x5t#S256"})
 _TEXT_MEMBERS = ("kty", "crv", "alg", "kid", "use", "x5u")
 # What the public half of a private key keeps beside its numbers: nobody knows what an unknown member is for.
 PUBLISHED = frozenset(["use", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "iat", "nbf", "exp", "revoked"])
@@ -31,7 +31,10 @@ def check_asymmetric(members: Mapping[str, Any], operations: set[str]) -> KeyTyp
         raise RejectedError(Reason.KEY_UNSUPPORTED, "the curve is not one that this package knows")
     check_use(members, operations)
     check_times(members)
-    check_certificate_members(members, kind)
+    if not _CERTIFICATE_MEMBERS.isdisjoint(members):
+        from sealwright.jose.certificates import check_certificate_members  # slow to import, and few keys have any
+
+        check_certificate_members(members, kind)
     return kind
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import Reason, SealwrightError
@@ -87,13 +88,17 @@ class ManagedSigner:
         actor: str,
         deadline: Deadline | None = None,
         delegate: bool = True,
+        facts: Mapping[str, Any] | None = None,
     ) -> list[SignedToken]:
-        """Payloads, each with its typ, signed in order: all or none, by one key, in one audit entry. Raises as sign."""
+        """Payloads, each with its typ, signed in order: all or none, by one key, in one audit entry. Raises as sign.
+
+        ``facts`` are what that entry has of each signature besides its digests and the actor.
+        """
         began = self._clock.monotonic()
         for attempts_left in reversed(range(ATTEMPTS)):
             key = self.key(delegate=delegate)
             try:
-                signed = self._signed(key, batch, actor, deadline)
+                signed = self._signed(key, batch, {**(facts or {}), "actor": actor}, deadline)
             except SealwrightError as error:
                 if attempts_left and self._superseded(key, error, delegate):
                     continue
@@ -122,7 +127,11 @@ class ManagedSigner:
         return gone or error.reason is Reason.CATALOG_CONFLICT
 
     def _signed(
-        self, key: SigningKey, batch: Sequence[tuple[bytes, str | None]], actor: str, deadline: Deadline | None
+        self,
+        key: SigningKey,
+        batch: Sequence[tuple[bytes, str | None]],
+        asked: Mapping[str, Any],
+        deadline: Deadline | None,
     ) -> list[SignedToken]:
         name = key.record.algorithm
         inputs = [header.encode(name, key.key_id, typ) + b"." + base64url.encode(payload) for payload, typ in batch]
@@ -130,7 +139,7 @@ class ManagedSigner:
         if deadline is not None:
             deadline.check()
         signed = zip(inputs, made, strict=True)
-        facts = [signature_facts(text, one.value, actor, one.request_id) for text, one in signed]
+        facts = [{**asked, **signature_facts(text, one.value, asked["actor"], one.request_id)} for text, one in signed]
         self._release.commit(key.record, facts)
         tokens = (text + b"." + base64url.encode(one.value) for text, one in zip(inputs, made, strict=True))
         return [SignedToken(token.decode("ascii"), key.key_id, name) for token in tokens]

@@ -20,6 +20,7 @@ from sealwright.keys.audit import AuditEntry
 from sealwright.keys.catalog import KeyCatalog
 from sealwright.services import http
 from sealwright.services.credentials import CredentialError, on_credential_error
+from sealwright.services.oauth_errors import OAuthError, on_oauth_error
 from sealwright.settings import INTERNAL_ISSUER
 from sealwright.trust.refetch_budget import RefetchBudget
 
@@ -47,19 +48,31 @@ class Denials:
         assert isinstance(failure, CredentialError)
         if isinstance(failure.error, UnavailableError):  # nobody was found wrong
             return await on_credential_error(request, failure)
+        return await self._limited(request, failure.error) or await on_credential_error(request, failure)
+
+    async def on_oauth_error(self, request: Request, failure: Exception) -> Response:
+        """The answer of RFC 6749; 429 for an address from which too many were no clients."""
+        assert isinstance(failure, OAuthError)
+        if not failure.unauthenticated:
+            return await self.audited(on_oauth_error)(request, failure)
+        return await self._limited(request, failure.error) or failure.response()
+
+    async def _limited(self, request: Request, error: SealwrightError) -> Response | None:
+        """Writes a denial down, as long as the address has not used up its budget."""
         if not self._take(_address_block(request)):
-            error = RejectedError(Reason.REQUEST_TOO_MANY, "too many refused calls from this address: wait a moment")
-            return http.problem(error, status=429, headers={"Retry-After": str(math.ceil(self._interval_s))})
-        await self._audit("access.denied", request, failure.error.reason)
-        return await on_credential_error(request, failure)
+            many = RejectedError(Reason.REQUEST_TOO_MANY, "too many refused calls from this address: wait a moment")
+            return http.problem(many, status=429, headers={"Retry-After": str(math.ceil(self._interval_s))})
+        await self._audit("access.denied", request, error.reason)
+        return None
 
     def audited(self, handler: http.Handler) -> http.Handler:
         """The handler of what failed later on; calls of strangers to the open pages are no business of the audit."""
 
         async def handled(request: Request, error: Exception) -> Response:
             caller = getattr(request.state, "caller", None)
-            if caller is not None and not isinstance(error, UnavailableError) and self._take(f"={caller.subject}"):
-                reason = error.reason if isinstance(error, SealwrightError) else Reason.REQUEST_MALFORMED
+            cause = error.error if isinstance(error, OAuthError) else error
+            if caller is not None and not isinstance(cause, UnavailableError) and self._take(f"={caller.subject}"):
+                reason = cause.reason if isinstance(cause, SealwrightError) else Reason.REQUEST_MALFORMED
                 await self._audit("access.failed", request, reason)
             return await handler(request, error)
 
@@ -92,6 +105,8 @@ class Denials:
         caller = getattr(request.state, "caller", None)
         template = getattr(request.scope.get("route"), "path", "unknown")
         called = {"route": f"{request.method} {template}", "client": _address(request), **facts}
+        if (named := getattr(request.state, "named_client", None)) is not None:
+            called["named"] = named  # one that is registered; whoever called did not prove to be it
         issuer = getattr(request.state, "issuer", None) or INTERNAL_ISSUER
         actor = caller.subject if caller is not None else "unknown"
         return AuditEntry(self._clock.now(), actor, action, issuer, None, str(reason), called)

@@ -42,6 +42,7 @@ _BY_REASON: Mapping[Reason, int] = {
     Reason.MOVE_UNKNOWN_KEY: 404,
     Reason.MOVE_UNKNOWN_ISSUER: 404,
     Reason.APPROVAL_UNKNOWN: 404,
+    Reason.CLIENT_UNKNOWN: 404,
     Reason.CREDENTIAL_SCOPE: 403,
 }
 _FROM_STARLETTE: Mapping[int, tuple[Reason, str]] = {

@@ -9,6 +9,7 @@ from sealwright.services.credentials import (
     APPROVALS_GRANT,
     AUDIT_ARCHIVE,
     AUDIT_READ,
+    CLIENTS_WRITE,
     CREDENTIALS_ISSUE,
     KEYS_READ,
     KEYS_WRITE,
@@ -23,7 +24,10 @@ from sealwright.services.credentials import (
 )
 
 ROLES: Mapping[str, Sequence[str]] = {
-    "operator": (KEYS_READ, KEYS_WRITE, CREDENTIALS_ISSUE, METRICS_READ, TOKENS_REVOKE, TOKENS_INTROSPECT),
+    "operator": (
+        *(KEYS_READ, KEYS_WRITE, CREDENTIALS_ISSUE, METRICS_READ),
+        *(TOKENS_REVOKE, TOKENS_INTROSPECT, CLIENTS_WRITE),
+    ),
     "signer": (TOKENS_ISSUE, PAYLOADS_SIGN),
     "approver": (KEYS_READ, APPROVALS_GRANT),
     "auditor": (KEYS_READ, AUDIT_READ, METRICS_READ),

@@ -21,10 +21,18 @@ from sealwright.services.credentials import METRICS_READ, CredentialError, Crede
 from sealwright.services.denials import Denials
 from sealwright.services.jwks_service import app as jwks_pages
 from sealwright.services.key_service import app as key_api
-from sealwright.services.key_service import oauth_routes, poll_routes, signing_openapi, signing_routes
+from sealwright.services.key_service import (
+    oauth_routes,
+    poll_routes,
+    signing_openapi,
+    signing_routes,
+    token_endpoint,
+)
+from sealwright.services.key_service.client_authentication import ClientAuthentication
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.poll_front import PollFront
 from sealwright.services.key_service.signing_front import SigningFront
+from sealwright.services.oauth_errors import OAuthError
 from sealwright.services.verifier_service import app as decisions
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.single_process import SingleProcess
@@ -39,12 +47,13 @@ def build_app(process: SingleProcess, operations: KeyOperations, *, lifespan: Li
     key_app = key_api.build_app(operations, credentials)
     for kind, handler in handlers.items():
         key_app.add_exception_handler(kind, handler)
-    front = SigningFront(process)
+    front, clients = SigningFront(process), ClientAuthentication(process)
     routes: list[BaseRoute] = [
         *jwks_pages.WellKnown(process.publications, process.statements, process.settings.at_url()).routes(),
         *decisions.DecisionEndpoint(_named_audience(process)).routes(),
         *signing_routes.SigningRoutes(front, credentials).routes(),
-        *oauth_routes.OAuthRoutes(operations, front, credentials).routes(),
+        *oauth_routes.OAuthRoutes(operations, front, credentials, clients).routes(),
+        *token_endpoint.TokenEndpoint(process, front, clients).routes(),
         *poll_routes.PollRoutes(PollFront(process), credentials).routes(),
         *_OperatorPages(process, credentials, key_app.openapi).routes(),
         Mount("/", key_app),
@@ -89,9 +98,9 @@ class _OperatorPages:
     async def openapi(self, request: Request) -> Response:
         await self._check_near(request)
         described = self._openapi()
-        plain = (jwks_pages, decisions, signing_openapi, oauth_routes, poll_routes)
+        plain = (jwks_pages, decisions, signing_openapi, oauth_routes, token_endpoint, poll_routes)
         paths = {path: described for pages in plain for path, described in pages.openapi_paths().items()}
-        security = {"bearer": {"type": "http", "scheme": "bearer"}}
+        security = {"bearer": {"type": "http", "scheme": "bearer"}, "client": {"type": "http", "scheme": "basic"}}
         components = {**described.get("components", {}), "securitySchemes": security}
         page = {**described, "paths": {**paths, **described["paths"]}, "components": components}
         return http.json_response(page)
@@ -112,6 +121,7 @@ def _handlers(process: SingleProcess) -> dict[Any, http.Handler]:
     return {
         **http.EXCEPTION_HANDLERS,
         CredentialError: denials.on_credential_error,
+        OAuthError: denials.on_oauth_error,
         SealwrightError: denials.audited(http.on_sealwright_error),
         RequestValidationError: denials.audited(key_api.on_invalid_request),
     }

@@ -106,6 +106,9 @@ class Instruments:
         self.token_changes = self._counter(
             "token_status_changes", "Tokens of ours that were revoked, suspended or restored.", "issuer", "status"
         )
+        self.token_requests = self._counter(
+            "oauth_token_requests", "Requests of OAuth clients for a token.", "issuer", "grant", "outcome"
+        )
         self.token_checks = self._counter(
             "token_status_checks", "Tokens whose status was looked up.", "check", "issuer", "outcome", "cached"
         )

@@ -22,6 +22,7 @@ from sealwright.events import (
     SigningWaited,
     StatementRefreshed,
     TokenDecided,
+    TokenRequested,
     TokenSigned,
     TokenStatusAsked,
     TokenStatusChanged,
@@ -87,6 +88,11 @@ def _status_changed(event: TokenStatusChanged) -> dict[str, Any]:
     return {"level": "info", "event": "token.status_changed", "issuer": shown(event.issuer), "status": event.status}
 
 
+def _requested(event: TokenRequested) -> dict[str, Any]:
+    facts = {"level": "warning", "event": "oauth.token_refused", "issuer": shown(event.issuer)}
+    return facts | {"grant": event.grant, "outcome": event.outcome}
+
+
 def _status_asked(event: TokenStatusAsked) -> dict[str, Any]:
     facts = {"level": "error", "event": "token_status.unavailable", "check": event.check}
     return facts | {"issuer": shown(event.issuer)} | _result(event)
@@ -144,6 +150,7 @@ FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     KeyFileFailed: _file_failed,
     KeyMoved: _moved,
     TokenStatusChanged: _status_changed,
+    TokenRequested: _requested,
     TokenStatusAsked: _status_asked,
     TokenStatusChecked: _status_checked,
     BreakGlassUsed: _broke_glass,
@@ -170,6 +177,8 @@ def is_said_elsewhere(event: Event) -> bool:
         return event.outcome not in ("failed", "clock_jumped")
     if isinstance(event, TokenStatusChecked):
         return event.outcome != "let_through"
+    if isinstance(event, TokenRequested):
+        return event.outcome == "issued"
     quiet = BackendCalled | BackendChecked | SigningWaited | TokenStatusAsked
     return isinstance(event, quiet) and event.reason is None
 

@@ -28,6 +28,7 @@ from sealwright.events import (
     StatementKind,
     StatementRefreshed,
     TokenDecided,
+    TokenRequested,
     TokenSigned,
     TokenStatusAsked,
     TokenStatusChanged,
@@ -85,11 +86,9 @@ class Metrics:
     ) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         self._instruments = Instruments(self.registry)
-        self._clock = clock
-        self._issuers = LabelNames(issuers)
+        self._clock, self._issuers = clock, LabelNames(issuers)
         self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
-        self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
-        self._steps = LabelNames(limit=MAXIMUM_STEPS)
+        self._backends, self._steps = LabelNames(limit=MAXIMUM_BACKENDS), LabelNames(limit=MAXIMUM_STEPS)
         self.registry.register(decisions := Decisions(self._issuers))
         self.prepared = decisions.prepared
         self._counting: dict[type, Callable[[Any], None]] = {
@@ -99,13 +98,14 @@ class Metrics:
             ReplayClaimed: self._claimed,
             KeySourceRefreshed: self._refreshed,
             StatementRefreshed: self._obeyed,
-            StaleFeedIgnored: self._ignored,
+            StaleFeedIgnored: lambda event: self._instruments.stale_ignored[self._issuers[event.issuer],].inc(),
             EventsPolled: self._polled,
             KeyMoved: self._moved,
             TokenStatusChanged: self._status_changed,
+            TokenRequested: self._requested,
             TokenStatusAsked: self._status_asked,
             TokenStatusChecked: self._status_checked,
-            BreakGlassUsed: self._broke_glass,
+            BreakGlassUsed: lambda event: self._instruments.broken_glass[self._issuers[event.issuer],].inc(),
             BackendCalled: self._called,
             SchedulerTicked: self._ticked,
             ScheduledStepFailed: self._step_failed,
@@ -178,9 +178,6 @@ class Metrics:
             self._instruments.statement_sequences[whose].set(event.sequence)
             self._instruments.statement_keys[whose].set(event.keys)
 
-    def _ignored(self, event: StaleFeedIgnored) -> None:
-        self._instruments.stale_ignored[self._issuers[event.issuer],].inc()
-
     def _polled(self, event: EventsPolled) -> None:
         outcome = choice_label(event.outcome, _POLLS)
         self._instruments.polls[outcome, reason_label(event.reason)].inc()
@@ -199,6 +196,9 @@ class Metrics:
     def _status_changed(self, event: TokenStatusChanged) -> None:
         self._instruments.token_changes[self._issuers[event.issuer], choice_label(event.status, _STATUSES)].inc()
 
+    def _requested(self, event: TokenRequested) -> None:
+        self._instruments.token_requests[self._issuers[event.issuer], event.grant, event.outcome].inc()
+
     def _status_asked(self, event: TokenStatusAsked) -> None:
         labels = (choice_label(event.check, _STATUS_CHECKS), self._issuers[event.issuer], reason_label(event.reason))
         self._instruments.token_asks[labels].observe(event.duration_s)
@@ -209,9 +209,6 @@ class Metrics:
         self._instruments.token_checks[check, issuer, outcome, cached].inc()
         if event.age_s is not None:
             self._instruments.token_ages[check, issuer].set(event.age_s)
-
-    def _broke_glass(self, event: BreakGlassUsed) -> None:
-        self._instruments.broken_glass[self._issuers[event.issuer],].inc()
 
     def _called(self, event: BackendCalled) -> None:
         labels = (self._backends[event.backend], choice_label(event.call, _CALLS), reason_label(event.reason))

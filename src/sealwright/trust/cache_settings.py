@@ -22,6 +22,7 @@ class CacheSettings:
     refresh_jitter_ratio: float = 0.1
     stale_s: float = 3600.0  # after the freshness, while the source fails; then nothing is served
     mirror_s: float = 86_400.0  # how long mirrors may stand in for the first address since that answered last
+    baked_s: float = 86_400.0  # how long keys from a file in the image count since they were fetched
     discovery_s: float = 86_400.0  # the most that a discovery document is believed; a shorter max-age wins
     unknown_kid_burst: int = 5
     unknown_kid_interval_s: float = 10.0
@@ -41,8 +42,8 @@ class CacheSettings:
             raise _wrong("backoff needs 0 < first <= maximum")
         if self.unknown_kid_burst < 1 or self.unknown_kid_interval_s <= 0 or self.unknown_kids_remembered < 1:
             raise _wrong("the budget for unknown kids must be positive")
-        times = (self.stale_s, self.mirror_s, self.discovery_s, self.unknown_kid_memory_s, self.unknown_kid_wait_s)
-        if min(*times, self.backoff_jitter_ratio) < 0:
+        times = (self.stale_s, self.mirror_s, self.discovery_s, self.baked_s, self.unknown_kid_memory_s)
+        if min(*times, self.unknown_kid_wait_s, self.backoff_jitter_ratio) < 0:
             raise _wrong("no time may be negative")
 
     def freshness_for(self, max_age_s: float | None) -> float:

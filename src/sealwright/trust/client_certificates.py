@@ -16,9 +16,9 @@ from urllib.parse import unquote_to_bytes
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.jose import base64url
-from sealwright.jose.certificates import certificate_thumbprint
 
 Form = Literal["rfc9440", "xfcc", "pem"]
+UNIX = "unix"  # the peer at a unix socket, which has no address
 MAXIMUM_HEADER_CHARACTERS = 64 * 1024
 _USUAL_NAMES: Mapping[str, str] = {"rfc9440": "client-cert", "xfcc": "x-forwarded-client-cert"}
 _NAME = re.compile(r"[a-z0-9-]+")
@@ -32,9 +32,9 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 class TrustedProxies:
     """The proxies whose word about the caller's certificate counts, and the one header in which they give it.
 
-    ``networks`` are addresses or CIDRs. The proxy has to set or remove that header on every request; any other header
-    that looks like it proves nothing. ``header`` may be left out unless ``form`` is "pem". Raises ConfigurationError
-    ``settings.invalid``.
+    ``networks`` are addresses or CIDRs, and "unix" for whoever can reach our unix socket. The proxy has to set or
+    remove that header on every request; any other header that looks like it proves nothing. ``header`` may be left
+    out unless ``form`` is "pem". Raises ConfigurationError ``settings.invalid``.
     """
 
     networks: tuple[str, ...]
@@ -47,14 +47,16 @@ class TrustedProxies:
         if self.form not in _PARSERS or _NAME.fullmatch(name) is None or not self.networks:
             raise _wrong("trusted proxies need addresses, a known form of header, and its name for URL-encoded PEM")
         try:
-            networks = tuple(ipaddress.ip_network(text) for text in self.networks)
+            networks = tuple(ipaddress.ip_network(text) for text in self.networks if text != UNIX)
         except ValueError:
             raise _wrong("the address of a trusted proxy is neither an address nor a network") from None
         object.__setattr__(self, "header", name)
         object.__setattr__(self, "_networks", networks)
 
     def include(self, peer: str | None) -> bool:
-        """Whether the other end of the connection is one of the proxies; None is an end without address."""
+        """Whether the other end of the connection is one of the proxies; None is an end that nobody knows."""
+        if peer == UNIX:
+            return UNIX in self.networks
         try:
             address = ipaddress.ip_address(peer or "")
         except ValueError:
@@ -92,6 +94,8 @@ def _rfc9440(value: str) -> str:
     der = base64.b64decode(found[1], validate=True)
     if der.startswith(b"-----"):
         raise ValueError("not DER")
+    from sealwright.jose.certificates import certificate_thumbprint  # slow to import, and few callers show any
+
     return certificate_thumbprint(der)
 
 
@@ -99,6 +103,8 @@ def _pem(value: str) -> str:
     pem = unquote_to_bytes(value).strip()  # AWS leaves +, = and / as they are, and no sender means a space by +
     if not pem.startswith(b"-----BEGIN CERTIFICATE-----") or pem.count(b"-----BEGIN ") != 1:
         raise ValueError("not one certificate")
+    from sealwright.jose.certificates import certificate_thumbprint  # slow to import, and few callers show any
+
     return certificate_thumbprint(pem)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 
 from sealwright.errors import Reason, UnavailableError
@@ -21,6 +22,11 @@ class Flight:
     number: int
     cause: Cause
     landed: Future[UnavailableError | None]
+    _asked: Iterator[int] = field(default_factory=count, repr=False)
+
+    def is_mine(self) -> bool:
+        """True for the first who asks, who has to fly it where no thread does."""
+        return next(self._asked) == 0  # one call of the interpreter, so that no two get the same
 
 
 def attempt(fetch: Fetch, held: KeySnapshot | None) -> FetchedKeys | UnavailableError:

@@ -35,6 +35,7 @@ class JwksCache:
         observer: Observer | None = None,
         seed: KeySnapshot | None = None,
         last_good: LastGoodKeys | None = None,
+        background: bool = True,
     ) -> None:
         self._timeout_s, self._clock = timeout_s, clock
         self._settings = settings = settings or CacheSettings()
@@ -49,6 +50,7 @@ class JwksCache:
             changed=self._unknown.forget_all,
             seed=seed,
             last_good=last_good,
+            background=background,
         )
 
     @property
@@ -62,7 +64,7 @@ class JwksCache:
             return found
         until = self._patience_until()
         while isinstance(found, Flight):
-            _check_landed(_wait(found, until))
+            check_landed(self._wait(found, until))
             found = self._look(key_id, asked)
         return found
 
@@ -73,7 +75,7 @@ class JwksCache:
             return found
         until = self._patience_until()
         while isinstance(found, Flight):
-            _check_landed(await _await(found, until))
+            check_landed(await self._await(found, until))
             found = self._look(key_id, asked)
         return found
 
@@ -88,7 +90,7 @@ class JwksCache:
         """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
         flight = self._refresher.board(cause)
         assert flight is not None
-        _check_landed(_wait(flight, SYSTEM_CLOCK.monotonic() + self._timeout_s))
+        check_landed(self._wait(flight, SYSTEM_CLOCK.monotonic() + self._timeout_s))
 
     def run(self) -> None:
         """Start refreshing ahead before the first flight."""
@@ -141,6 +143,19 @@ class JwksCache:
         )
         return flight or self._look(key_id, asked)
 
+    def _wait(self, flight: Flight, until: float) -> UnavailableError | None:
+        try:
+            return flight.landed.result(max(0.0, until - SYSTEM_CLOCK.monotonic()))
+        except TimeoutError:
+            return unavailable("the key source did not answer in time")
+
+    async def _await(self, flight: Flight, until: float) -> UnavailableError | None:
+        try:
+            landed = asyncio.wrap_future(flight.landed)
+            return await asyncio.wait_for(landed, max(0.0, until - SYSTEM_CLOCK.monotonic()))
+        except TimeoutError:
+            return unavailable("the key source did not answer in time")
+
     def _is_held(self, held: KeySnapshot | None) -> bool:
         return self._refresher.snapshot is held
 
@@ -167,22 +182,7 @@ def _check_not_skipped(held: KeySnapshot, key_id: str) -> None:
             raise RejectedError(one.reason, "the token's key is published, and cannot be used here")
 
 
-def _wait(flight: Flight, until: float) -> UnavailableError | None:
-    try:
-        return flight.landed.result(max(0.0, until - SYSTEM_CLOCK.monotonic()))
-    except TimeoutError:
-        return unavailable("the key source did not answer in time")
-
-
-async def _await(flight: Flight, until: float) -> UnavailableError | None:
-    try:
-        landed = asyncio.wrap_future(flight.landed)
-        return await asyncio.wait_for(landed, max(0.0, until - SYSTEM_CLOCK.monotonic()))
-    except TimeoutError:
-        return unavailable("the key source did not answer in time")
-
-
-def _check_landed(failure: UnavailableError | None) -> None:
+def check_landed(failure: UnavailableError | None) -> None:
     """The failure is shared by all who waited, so each raises an error of its own."""
     if failure is not None:
         raise unavailable("the key source gave no keys", failure.detail) from failure

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class LastGoodKeys:
         }
 
     def _members(self) -> dict[str, Any]:
-        members = strict_json.parse_object(_content(self._path))
+        members = strict_json.parse_object(self._content())
         if members["format"] != FORMAT or members["source"] != self._source:
             raise ValueError("another source, or another format")
         return members
@@ -85,7 +85,7 @@ class LastGoodKeys:
         if fetched > wall + TOLERANCE_S:
             raise ValueError("fetched in the future: the clock went back")
         # What it says itself is only believed within what the settings allow.
-        dead_at = now + min(until, fetched + self._settings.freshness_s + self._settings.stale_s) - wall
+        dead_at = now + self._end(fetched, until) - wall
         keys = JWKSet.from_dict(members)
         keys = keys if self._algorithms is None else keys.bound_to(self._algorithms)
         if dead_at <= now or not len(keys):
@@ -105,6 +105,14 @@ class LastGoodKeys:
             dropped=tuple(map(str, members["dropped"])),
         )
 
+    def _end(self, fetched: float, until: float) -> float:
+        """Until when the keys count, by the clock on the wall."""
+        return min(until, fetched + self._settings.freshness_s + self._settings.stale_s)
+
+    def _content(self) -> bytes:
+        """The bytes of a plain file that nobody but its owner can have written."""
+        return bounded_content(self._path, _check_owner)
+
     def _is_newer_than(self, snapshot: KeySnapshot) -> bool:
         """Whether another process has kept what it fetched later. A time in the future proves nothing."""
         try:
@@ -120,14 +128,20 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
-def _content(path: Path) -> bytes:
-    """The bytes of a plain file that nobody but its owner can have written; a pipe must not hold the thread up."""
+def bounded_content(path: Path, check: Callable[[os.stat_result], None]) -> bytes:
+    """The bytes of a plain file; a pipe must not hold the thread up."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
-            raise malformed("the file of the last good keys could have been written by others")
+        if not stat.S_ISREG(found.st_mode):
+            raise malformed("the file of the last good keys is no plain file")
+        check(found)
         content = file.read(MAXIMUM_BYTES + 1)
     if len(content) > MAXIMUM_BYTES:
         raise malformed("the file of the last good keys is too large")
     return content
+
+
+def _check_owner(found: os.stat_result) -> None:
+    if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
+        raise malformed("the file of the last good keys could have been written by others")

@@ -1,6 +1,7 @@
 """Refresher: one flight at a time, ahead of expiry, paced by backoff; it publishes what the flight brings.
 
-The lock guards a few fields and is never held over I/O: readers take ``snapshot`` without it.
+Its thread makes the flights, or without one (``background`` False) the first who waits. The lock guards a few fields
+and is never held over I/O: readers take ``snapshot`` without it.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ class Refresher:
         changed: Callable[[], None],
         seed: KeySnapshot | None = None,
         last_good: LastGoodKeys | None = None,
+        background: bool = True,
     ) -> None:
         self.snapshot = replace(seed, flight=0) if seed else None
         self.started = 0
         self.last_error: Reason | None = None
         self.file_error: Reason | None = None
         self._last_good, self._is_read = last_good, False
-        self._source, self._fetch, self._changed = source, fetch, changed
+        self._source, self._fetch, self._changed, self._background = source, fetch, changed, background
         self._settings, self._clock, self._observer = settings, clock, observer
         self._backoff = settings.pacing()
         self._lock = threading.Lock()
@@ -79,7 +81,7 @@ class Refresher:
 
     def nudge(self) -> None:
         """Let the thread refresh if that is due; never waits and never raises."""
-        if self._flight is None and not self._closed and self._is_due():
+        if self._background and self._flight is None and not self._closed and self._is_due():
             with suppress(UnavailableError):
                 self.board(self._due_cause(), self._is_due)
 
@@ -88,27 +90,43 @@ class Refresher:
         with self._lock, suppress(UnavailableError):
             self._running_thread()
 
+    def fly(self, flight: Flight) -> None:
+        """Make a flight here that is the caller's."""
+        try:
+            self._fly(flight)
+        finally:  # what is no Exception, such as a runtime's deadline, must not leave it in the air
+            self._abandon(flight, "the fetch was broken off")
+
     def work(self) -> float | None:
-        flight = self._next_flight()
-        if flight is not None:
+        self.nudge()
+        if (flight := self._flight) is not None:
             self._fly(flight)
         return None if self._closed else max(0.0, self.due_at - self._clock.monotonic())
 
     def close(self, timeout_s: float) -> None:
         with self._lock:
-            self._closed, flight, self._flight = True, self._flight, None
+            self._closed, flight = True, self._flight
         if flight is not None:
-            flight.landed.set_result(unavailable("the key source was closed"))
+            self._abandon(flight, "the key source was closed")
         if self._thread is not None:
             self._thread.wake()
             self._thread.join(timeout_s)
 
+    def _abandon(self, flight: Flight, why: str) -> None:
+        """Nobody must wait for what will not land; what has landed is left alone."""
+        with self._lock:
+            if self._flight is not flight:
+                return
+            self._flight = None
+        flight.landed.set_result(unavailable(why))
+
     def _start(self, cause: Cause) -> Flight:
-        thread = self._running_thread()
+        thread = self._running_thread() if self._background else None
         self.started += 1
         self._flight = Flight(self.started, cause, Future())
         self._flight.landed.set_running_or_notify_cancel()  # a caller who gives up must not cancel it for the others
-        thread.wake()
+        if thread is not None:
+            thread.wake()
         return self._flight
 
     def _running_thread(self) -> RefreshThread:
@@ -118,10 +136,6 @@ class Refresher:
             except RuntimeError as error:
                 raise unavailable("no thread could be started to fetch keys") from error
         return self._thread
-
-    def _next_flight(self) -> Flight | None:
-        self.nudge()
-        return self._flight
 
     def _is_due(self) -> bool:
         return self._clock.monotonic() >= self.due_at

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.jose.certificates import certificate_thumbprint
 from sealwright.trust.bearer import scheme_of
 from sealwright.trust.client_certificates import TrustedProxies
 from sealwright.trust.evidence import Evidence
@@ -45,6 +44,8 @@ def evidence_of(
 
 
 def _thumbprint(der: bytes) -> str:
+    from sealwright.jose.certificates import certificate_thumbprint  # slow to import, and few callers show any
+
     try:
         return certificate_thumbprint(der)
     except RejectedError as error:

@@ -16,6 +16,14 @@ from sealwright.trust.request_path import check_method, segments_of
 _ANY, _REST = "*", "**"
 
 
+class MissingScopesError(RejectedError):
+    """The identity has not all ``scopes`` that a route needs; a challenge may tell them (RFC 6750 §3)."""
+
+    def __init__(self, missing: Iterable[str], scopes: frozenset[str]) -> None:
+        super().__init__(Reason.CLAIMS_SCOPE, f"the token lacks the scope: {' '.join(missing)}")
+        self.scopes = scopes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRule:
     """All of ``scopes`` and, if there are any, one of ``roles`` and one of ``issuers``. No methods: every method."""
@@ -52,7 +60,7 @@ class RouteRule:
         if self.issuers and identity.issuer not in self.issuers:
             raise _denied("this route is not open to tokens of this issuer")
         if missing := sorted(self.scopes - identity.scopes):
-            raise RejectedError(Reason.CLAIMS_SCOPE, f"the token lacks the scope: {' '.join(missing)}")
+            raise MissingScopesError(missing, self.scopes)
         if self.roles and self.roles.isdisjoint(identity.roles):
             raise _denied(f"the token has none of the roles: {' '.join(sorted(self.roles))}")
 

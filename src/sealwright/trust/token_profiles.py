@@ -86,6 +86,12 @@ def _check_events(claims: Mapping[str, Any]) -> None:
         raise RejectedError(Reason.CLAIMS_MALFORMED, 'the claim "events" is not an object of events')
 
 
+def _check_one_audience(claims: Mapping[str, Any]) -> None:
+    """Whoever is named beside us could present the assertion to us, and we to them (draft-ietf-oauth-rfc7523bis)."""
+    if not isinstance(claims["aud"], str):
+        raise RejectedError(Reason.CLAIMS_AUDIENCE, "an assertion is for one audience alone")
+
+
 def _check_service_account(claims: Mapping[str, Any]) -> None:
     bound = claims["kubernetes.io"]
     account = bound.get("serviceaccount") if isinstance(bound, dict) else None
@@ -126,6 +132,12 @@ SECEVENT = TokenProfile(
     forbidden=frozenset({"exp", "sub"}),
     require_expiry=False,
     further=(ClaimCheck("events", "an object of events", _check_events),),
+)
+CLIENT_ASSERTION = TokenProfile(  # RFC 7523 §3; to insist on the type would shut out most of its clients
+    name="client-assertion",
+    types=frozenset({*_PLAIN_TYPES, "client-authentication+jwt"}),
+    required=frozenset({"iss", "sub", "aud", "exp", "jti"}),
+    further=(ClaimCheck("one audience", "text, not a list", _check_one_audience),),
 )
 KUBERNETES = TokenProfile(
     name="kubernetes",

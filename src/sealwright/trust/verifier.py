@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.errors import ConfigurationError, Reason, RejectedError
+from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
 from sealwright.events import Observer
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
@@ -145,7 +145,7 @@ class Verifier:
         """How the decision cache is doing; None without one."""
         return None if self._cache is None else self._cache.figures()
 
-    def refuse(self, error: RejectedError) -> Decision:
+    def refuse(self, error: SealwrightError) -> Decision:
         """The decision over a request that brought no token to decide over, observed as every other one."""
         decision, trail = Decision.refused(error), self._telling.trail()
         self._telling.decided(decision, trail)

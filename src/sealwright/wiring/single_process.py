@@ -11,6 +11,7 @@ from sealwright.jose.jwk_set import JWKSet
 from sealwright.keys.applied_policies import CatalogPolicies
 from sealwright.keys.audit import AuditEntry
 from sealwright.keys.managed_signer import ManagedSigner
+from sealwright.keys.oauth_clients import OAuthClients
 from sealwright.keys.policy import IssuerPolicy
 from sealwright.keys.token_statuses import TokenStatuses
 from sealwright.profiles import access_token
@@ -23,6 +24,7 @@ from sealwright.trust.sources.snapshot import SnapshotKeys
 from sealwright.trust.token_check import ANY_BINDING, UNBOUND, TokenCheck
 from sealwright.trust.verifier import Verifier
 from sealwright.wiring.applying import Applying, Plan
+from sealwright.wiring.client_assertions import ClientAssertions
 from sealwright.wiring.key_encryption import KeyEncryption
 from sealwright.wiring.observing import Observing
 from sealwright.wiring.own_revocations import OwnRevocations
@@ -56,6 +58,8 @@ class SingleProcess:
         self.clock = signing.clock
         self.stopping = False  # nobody is kept waiting any more
         self.tokens = TokenStatuses(signing.catalog, signing.clock, observing.observer)
+        self.clients = OAuthClients(signing.catalog, signing.clock)
+        self.assertions = ClientAssertions(settings, signing.clock)
         self.statements = self._statements()
         self._revocations = OwnRevocations(publications, self.tokens, f"{settings.at_url()}/issuers")
         self._shown = shown
@@ -137,6 +141,7 @@ class SingleProcess:
 
     def close(self) -> None:
         self.signing.close()
+        self.assertions.close()
         for source in self._foreign.values():
             source.close()
 

@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
+from sealwright.jose.algorithms import ASYMMETRIC
+from sealwright.keys.oauth_client import AUTHENTICATION_METHODS, GRANTS
 from sealwright.keys.token_status import LISTS
 from sealwright.services import http
 from sealwright.settings import DEFAULT_ISSUER, INTERNAL_ISSUER
@@ -52,6 +54,8 @@ class WellKnown:
             _page("/.well-known/openid-configuration", self.discovery),
             _page("/issuers/{issuer}/.well-known/jwks.json", self.jwks),
             _page("/issuers/{issuer}/.well-known/openid-configuration", self.discovery),
+            _page("/issuers/{issuer}/.well-known/oauth-authorization-server", self.authorization_server),
+            _page("/.well-known/oauth-authorization-server/issuers/{issuer}", self.authorization_server),
             _page("/issuers/{issuer}/.well-known/revoked-keys", self.revoked_keys),
             _page("/issuers/{issuer}/.well-known/trust-bundle", self.trust_bundle),
             _page("/issuers/{issuer}/.well-known/jwks-archive", self.historical_keys),
@@ -75,12 +79,22 @@ class WellKnown:
             "id_token_signing_alg_values_supported": list(algorithms),
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "introspection_endpoint": f"{issuer}/introspect",
-            "introspection_endpoint_auth_methods_supported": ["Bearer"],
-            "revocation_endpoint": f"{issuer}/revoke",
+            **_endpoints(issuer),
         }
-        body = strict_json.encode_object(page)
-        return _cached(request, body, etag(body), self._publications.max_age_s(name), "application/json")
+        return self._metadata(request, name, page)
+
+    async def authorization_server(self, request: Request) -> Response:
+        """RFC 8414 §2; its path behind the well-known name (§3.1), and before it as OpenID Connect has it."""
+        name = _issuer(request)
+        self._publications.issuer(name)
+        issuer = f"{self._base_url}/issuers/{name}"
+        page = {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "response_types_supported": ["none"],  # required, and not to be empty: there is no authorization endpoint
+            **_endpoints(issuer),
+        }
+        return self._metadata(request, name, page)
 
     async def revoked_keys(self, request: Request) -> Response:
         """The feed that verifiers obey: never kept by anybody in between."""
@@ -115,6 +129,10 @@ class WellKnown:
         body, tag = self._publications.trust_root()
         return _cached(request, body, tag, self._publications.max_age_s(INTERNAL_ISSUER), JWK_SET_TYPE)
 
+    def _metadata(self, request: Request, name: str, page: dict[str, Any]) -> Response:
+        body = strict_json.encode_object(page)
+        return _cached(request, body, etag(body), self._publications.max_age_s(name), "application/json")
+
     async def _statement(
         self, request: Request, signed: Callable[[str], str], media_type: str, max_age_s: int
     ) -> Response:
@@ -122,6 +140,22 @@ class WellKnown:
         self._publications.issuer(name)
         body = (await run_in_threadpool(signed, name)).encode("ascii")
         return _cached(request, body, etag(body), max_age_s, media_type)
+
+
+def _endpoints(issuer: str) -> dict[str, Any]:
+    methods = list(AUTHENTICATION_METHODS)
+    return {
+        "token_endpoint": f"{issuer}/token",
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": sorted(ASYMMETRIC),
+        "grant_types_supported": list(GRANTS),
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": ["Bearer", *methods],
+        "introspection_endpoint_auth_signing_alg_values_supported": sorted(ASYMMETRIC),
+        "revocation_endpoint": f"{issuer}/revoke",
+        "revocation_endpoint_auth_methods_supported": ["Bearer", *methods],
+        "revocation_endpoint_auth_signing_alg_values_supported": sorted(ASYMMETRIC),
+    }
 
 
 def openapi_paths() -> dict[str, Any]:
@@ -134,6 +168,10 @@ def openapi_paths() -> dict[str, Any]:
         missing = {"404": {"description": "There is no such issuer (problem+json)."}}
         described = {"summary": f"{summary} of an issuer", "parameters": named, "responses": found | missing}
         paths[f"/issuers/{{issuer}}/.well-known/{page}"] = {"get": described}
+    server = {"summary": "The authorization-server metadata of an issuer", "parameters": named}
+    page = "oauth-authorization-server"
+    for path in (f"/issuers/{{issuer}}/.well-known/{page}", f"/.well-known/{page}/issuers/{{issuer}}"):
+        paths[path] = {"get": {**server, "responses": found | missing}}
     signed = {"revoked-keys": "feed of revoked keys", "trust-bundle": "trust bundle", "jwks-archive": "archive"}
     for page, what in signed.items():
         summary = f"The signed {what}"

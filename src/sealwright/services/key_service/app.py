@@ -16,6 +16,7 @@ from sealwright.services import http
 from sealwright.services.credentials import KEYS_READ, KEYS_WRITE, Caller, Credentials
 from sealwright.services.key_service import access_routes
 from sealwright.services.key_service.audit_routes import audit_routes
+from sealwright.services.key_service.client_routes import client_routes
 from sealwright.services.key_service.fleet_routes import fleet_routes
 from sealwright.services.key_service.operations import KeyOperations
 from sealwright.services.key_service.planning import LONGEST_PLAN_S
@@ -95,6 +96,7 @@ def build_app(operations: KeyOperations, credentials: Credentials) -> FastAPI:
     app.include_router(_store_routes(operations, credentials))
     app.include_router(secret_routes(operations, credentials))
     app.include_router(token_routes(operations, credentials))
+    app.include_router(client_routes(operations, credentials))
     app.include_router(access_routes.credential_routes(operations, credentials))
     app.include_router(access_routes.approval_routes(operations, credentials))
     return app

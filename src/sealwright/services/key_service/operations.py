@@ -10,6 +10,7 @@ from sealwright.keys.importing import As
 from sealwright.keys.states import KeyState
 from sealwright.services.key_service.access_operations import AccessOperations
 from sealwright.services.key_service.audit_operations import AuditOperations
+from sealwright.services.key_service.client_operations import ClientOperations
 from sealwright.services.key_service.fleet_operations import FleetOperations
 from sealwright.services.key_service.issuer_operations import IssuerOperations
 from sealwright.services.key_service.newcomers import newcomer_of
@@ -51,6 +52,11 @@ class KeyOperations(IssuerOperations):
     def access(self) -> AccessOperations:
         """Credentials and approvals."""
         return AccessOperations(self._process, self._actor, self._signing.issue)
+
+    @property
+    def clients(self) -> ClientOperations:
+        """OAuth clients."""
+        return ClientOperations(self._process, self._actor)
 
     @property
     def fleet(self) -> FleetOperations:

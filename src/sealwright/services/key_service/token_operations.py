@@ -51,15 +51,17 @@ class TokenOperations:
             return self._change(verb, issuer, claims.get("jti"), claims["exp"], reason)
         return self._change(verb, issuer, jti, self._until(issuer, expires_at), reason)
 
-    def withdraw(self, issuer: str, token: str) -> None:
-        """Revoke a token whose holder is done with it (RFC 7009): one that is not acceptable is no error."""
+    def withdraw(self, issuer: str, token: str, only_of: str | None = None) -> None:
+        """Revoke a token whose holder is done with it (RFC 7009): one that is not acceptable is no error, nor is one
+        that was not issued to the client ``only_of``.
+        """
         self._check_issuer(issuer)
         decision = self._process.reader(issuer, marked=True).decide(token)
         if decision.outcome == "undecided":
             assert decision.error is not None
             raise decision.error
-        if decision.verified is not None:
-            claims = decision.verified.claims
+        claims = {} if decision.verified is None else decision.verified.claims
+        if claims and only_of in (None, claims.get("client_id")):
             self._change("revoke", issuer, claims.get("jti"), claims["exp"], "withdrawn (RFC 7009)")
 
     def marked(self, issuer: str) -> dict[str, Any]:
@@ -78,10 +80,10 @@ class TokenOperations:
             return dict(_INACTIVE)
         return _active(decision.verified.claims)
 
-    def signed_answer(self, issuer: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def signed_answer(self, issuer: str, answer: Mapping[str, Any], audience: str) -> dict[str, Any]:
         """The claims of an answer that is signed (RFC 9701 §5): never "sub" or "exp", so that it is no token."""
         times = {"iat": int(self._process.clock.now())}
-        return {"iss": self._process.issuer_url(issuer), "aud": self._actor, **times, "token_introspection": answer}
+        return {"iss": self._process.issuer_url(issuer), "aud": audience, **times, "token_introspection": answer}
 
     def _change(self, verb: Verb, issuer: str, jti: str | None, expires_at: float, reason: str) -> dict[str, Any]:
         if jti is None:

@@ -2,91 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
+from sealwright.config.verifier_rules import proxies_of
 from sealwright.config.verifier_tables import EdgeTable
-from sealwright.errors import Reason, RejectedError
+from sealwright.errors import Reason, RejectedError, UnavailableError
 from sealwright.services.verifier_service.identity_headers import IdentityHeaders
+from sealwright.services.verifier_service.proxied_request import (
+    AUTH_REQUEST,
+    EXT_AUTHZ,
+    FORWARD_AUTH,
+    ProxiedRequests,
+    Saying,
+)
 from sealwright.services.verifier_service.refusals import Refusals
-from sealwright.trust import bearer
 from sealwright.trust.decision import Decision
-from sealwright.trust.evidence import Evidence
 from sealwright.wiring.verifying import VerifyingSide
 
-Headers = list[tuple[bytes, bytes]]
-ENVOY_PREFIX = "/ext-authz"
+ENVOY_PREFIX = EXT_AUTHZ.prefix.decode()
 _EMPTY = {"type": "http.response.body", "body": b""}
+_NO_BODY = (b"content-length", b"0")
 
 
-class _Saying(NamedTuple):
-    """In which headers a kind of proxy says what was asked of it."""
-
-    method: bytes
-    target: bytes
-
-
-# Caddy and Traefik; nginx, as its configuration is written. Envoy repeats the request itself below ENVOY_PREFIX.
-_SAYINGS: Mapping[str, _Saying] = {
-    "/forward-auth": _Saying(b"x-forwarded-method", b"x-forwarded-uri"),
-    "/auth-request": _Saying(b"x-original-method", b"x-original-uri"),
-}
+class _Endpoint(NamedTuple):
+    requests: ProxiedRequests
+    refusals: Refusals
 
 
 class ForwardAuth:
-    """Answers 200 with identity headers, or a refusal. Never raises for what a client sent."""
+    """Answers 200 with identity headers, or a refusal. Never raises, whatever a client sent: it refuses with 503."""
 
     def __init__(self, side: VerifyingSide, edge: EdgeTable) -> None:
         self._side = side
         self._identities = IdentityHeaders(side, edge.header_prefix)
-        self._refusals = Refusals(edge.realm)
+        by_proof = any("dpop" in one.table.binding for one in side.issuers.values())
+        proxies = proxies_of(edge)
 
-    @staticmethod
-    def answers(path: str) -> bool:
-        return path in _SAYINGS or path == ENVOY_PREFIX or path.startswith(f"{ENVOY_PREFIX}/")
+        def endpoint(saying: Saying) -> _Endpoint:
+            requests = ProxiedRequests(saying, public_url=edge.public_url, proxies=proxies)
+            return _Endpoint(requests, Refusals(edge.realm, dpop=by_proof, for_nginx=saying is AUTH_REQUEST))
+
+        self._envoy = endpoint(EXT_AUTHZ)
+        self._others = {"/forward-auth": endpoint(FORWARD_AUTH), "/auth-request": endpoint(AUTH_REQUEST)}
+
+    def answers(self, path: str) -> bool:
+        return path in self._others or path.startswith(ENVOY_PREFIX)
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
-        decision = await self._decide(scope)
-        headers: Iterable[tuple[bytes, bytes]]
-        if decision.verified is not None:
-            status, headers = 200, self._identities.of(decision, decision.verified)
-        else:
-            status, headers = self._refusals.of(decision)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        endpoint = self._others.get(scope["path"], self._envoy)
+        status, headers = await self._answer(scope, endpoint)
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, _NO_BODY]})
         await send(_EMPTY)
 
-    async def _decide(self, scope: Scope) -> Decision:
+    async def _answer(self, scope: Scope, endpoint: _Endpoint) -> tuple[int, Iterable[tuple[bytes, bytes]]]:
         try:
-            headers = _single(scope["headers"])
-            method, target = _asked(scope, headers)
-            scheme, token = bearer.presented_token(headers.get(b"authorization"))
+            decision = await self._decide(scope, endpoint.requests)
+            if decision.verified is not None:
+                return 200, self._identities.of(decision, decision.verified)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
+            fault = UnavailableError(Reason.SERVICE_FAULT, "the request could not be checked", detail=repr(type(error)))
+            decision = self._side.verifier.refuse(fault)
+        return endpoint.refusals.of(decision)
+
+    async def _decide(self, scope: Scope, requests: ProxiedRequests) -> Decision:
+        try:
+            token, evidence = requests.read(scope)
         except RejectedError as error:
             return self._side.verifier.refuse(error)
-        return await self._side.verifier.adecide(token, evidence=Evidence(method=method, path=target, scheme=scheme))
-
-
-def _asked(scope: Scope, headers: Mapping[bytes, str]) -> tuple[str, str]:
-    """Method and target of the request that the proxy holds."""
-    saying = _SAYINGS.get(scope["path"])
-    if saying is None:
-        return scope["method"], scope["raw_path"].decode("latin-1")[len(ENVOY_PREFIX) :] or "/"
-    method, target = headers.get(saying.method), headers.get(saying.target)
-    if not method or not target:
-        raise RejectedError(Reason.REQUEST_MALFORMED, "the proxy does not say which request it holds")
-    return method, target
-
-
-def _single(headers: Headers) -> dict[bytes, str]:
-    """By lower-case name. Raises RejectedError for one of those that decide and is there twice."""
-    found: dict[bytes, str] = {}
-    for name, value in headers:
-        if name in _DECIDING:
-            if name in found:
-                raise RejectedError(Reason.REQUEST_MALFORMED, "a header that decides is there twice")
-            found[name] = value.decode("latin-1")
-    return found
-
-
-_DECIDING = frozenset({b"authorization", *(name for saying in _SAYINGS.values() for name in saying)})
+        return await self._side.verifier.adecide(token, evidence=evidence)

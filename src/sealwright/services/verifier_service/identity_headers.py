@@ -9,7 +9,7 @@ from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.identity import LISTS
 from sealwright.wiring.verifying import VerifyingSide
 
-_PLAIN = " !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII but for the percent sign and what separates a list
+_PLAIN = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # visible ASCII without space, percent sign and what separates a list
 _NEEDS_NOTHING = re.compile(f"[A-Za-z0-9_.~{re.escape(_PLAIN)}-]*")
 KEPT_BYTES = 1024  # larger values are made anew each time, so that the bound of the decision cache holds
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -18,7 +18,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class IdentityHeaders:
     """Every header of every field, always: what a token does not say is empty, so nothing of a client's own remains.
 
-    A value is percent-encoded UTF-8 where it is not visible ASCII; lists are joined by commas.
+    A value is percent-encoded UTF-8 where it is not visible ASCII, spaces too, since one at an end would get lost;
+    lists are joined by commas.
     """
 
     def __init__(self, side: VerifyingSide, prefix: str) -> None:

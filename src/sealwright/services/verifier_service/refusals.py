@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
-from sealwright.errors import Reason, UnavailableError
+import re
+
+from sealwright.errors import Reason, SealwrightError, UnavailableError
 from sealwright.services.http import RETRY_AFTER_S
 from sealwright.trust import bearer
 from sealwright.trust.decision import Decision
+from sealwright.trust.dpop import ALGORITHMS_OF_PROOFS
+from sealwright.trust.routes import MissingScopesError
 
+Headers = list[tuple[bytes, bytes]]
+WANTED_STATUS = b"x-auth-status"
 _NOT_KEPT = (b"cache-control", b"no-store")
+_SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
+_PROOF_STAGE = "binding."
 
 
 class Refusals:
-    """400, 401, 403 and 503 by ``bearer.status``, each with its challenge (RFC 6750 §3)."""
+    """400, 401, 403 and 503 by ``bearer.status``, each with its challenge (RFC 6750 §3).
 
-    def __init__(self, realm: str) -> None:
-        self._realm = realm
+    The challenges are in one header, since nginx passes one on: Bearer, and with ``dpop`` DPoP too (RFC 9449 §7.1);
+    the one of the scheme that the token came by says what is wrong. ``for_nginx`` turns 400, which nginx takes for a
+    fault of the verifier, into 403, and says in a header what the client should get.
+    """
 
-    def of(self, decision: Decision) -> tuple[int, list[tuple[bytes, bytes]]]:
+    def __init__(self, realm: str, *, dpop: bool = False, for_nginx: bool = False) -> None:
+        self._realm, self._dpop, self._for_nginx = realm, dpop, for_nginx
+
+    def of(self, decision: Decision) -> tuple[int, Headers]:
         error = decision.error or UnavailableError(Reason.SOURCE_UNAVAILABLE, "the token could not be checked")
         status = bearer.status(error)
         if status == 503:
             return status, [_NOT_KEPT, (b"retry-after", str(RETRY_AFTER_S).encode())]
-        return status, [_NOT_KEPT, (b"www-authenticate", bearer.challenge(error, realm=self._realm).encode("latin-1"))]
+        headers = [_NOT_KEPT, (b"www-authenticate", self._challenges(error).encode("latin-1"))]
+        headers += [(name.lower().encode(), value.encode()) for name, value in bearer.nonce_headers(error).items()]
+        if status == 400 and self._for_nginx:
+            return 403, [*headers, (WANTED_STATUS, b"400")]
+        return status, headers
+
+    def _challenges(self, error: SealwrightError) -> str:
+        scope = _shown(error) if isinstance(error, MissingScopesError) else None
+        if not self._dpop:
+            return bearer.challenge(error, realm=self._realm, scope=scope)
+        by_proof = error.reason.startswith(_PROOF_STAGE)
+        plain = bearer.challenge(None if by_proof else error, realm=self._realm, scope=scope)
+        proof = bearer.dpop_challenge(
+            error if by_proof else None, realm=self._realm, algorithms=ALGORITHMS_OF_PROOFS, scope=scope
+        )
+        return f"{plain}, {proof}"
+
+
+def _shown(error: MissingScopesError) -> str | None:
+    """What the route needs, where a challenge can say it."""
+    needed = " ".join(sorted(error.scopes))
+    return needed if _SCOPES.fullmatch(needed) else None

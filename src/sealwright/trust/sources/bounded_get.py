@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -25,7 +25,7 @@ _HEADERS = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body`` is empty unless the status is 200."""
+    """``body`` is empty unless the status is one whose body was wanted."""
 
     status: int
     headers: Any
@@ -54,11 +54,18 @@ class Answer:
 class BoundedGet:
     """Asks one address. Raises UnavailableError ``source.*`` for all but an answer; its status is the caller's.
 
-    With a ``form`` it is a POST of that.
+    With a ``form`` it is a POST of that. ``bodies`` are the statuses whose bodies are read.
     """
 
-    def __init__(self, address: KeyAddress, tls: ssl.SSLContext | None = None, form: bytes | None = None) -> None:
-        self.address, self._tls, self._form = address, tls, form
+    def __init__(
+        self,
+        address: KeyAddress,
+        tls: ssl.SSLContext | None = None,
+        form: bytes | None = None,
+        *,
+        bodies: Collection[int] = (200,),
+    ) -> None:
+        self.address, self._tls, self._form, self._bodies = address, tls, form, bodies
         self._closed = False
         self._http: Checked | None = None
 
@@ -97,7 +104,7 @@ class BoundedGet:
         sent, method = {**_HEADERS, **headers}, "GET" if self._form is None else "POST"
         http.request(method, self.address.target, self._form, headers=sent, preload_content=False, decode_content=False)
         response = http.getresponse()
-        return Answer(response.status, response.headers, _body(response) if response.status == 200 else b"")
+        return Answer(response.status, response.headers, _body(response) if response.status in self._bodies else b"")
 
 
 def _body(response: Any) -> bytes:

@@ -51,7 +51,7 @@ class KeyAddress:
         if parts.auth or parts.fragment:
             raise _wrong("the key URL must not contain a user name or a fragment")
         host = parts.host.strip("[]")
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             raise _wrong("the key URL must be https; http is for loopback hosts only")
         literal = _literal(host)
         if literal is not None and _is_refused(literal):
@@ -72,7 +72,7 @@ class KeyAddress:
             raise unavailable("the key source resolves to an address outside of this machine")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     address = _literal(host)
     return host == "localhost" if address is None else address.is_loopback
 

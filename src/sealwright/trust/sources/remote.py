@@ -6,21 +6,25 @@ import os
 import ssl
 from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from sealwright.clock import SYSTEM_CLOCK, Clock
+from sealwright.clock import SYSTEM_CLOCK, Clock, SleeplessClock
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Observer
 from sealwright.jose.jwk_set import JWKSet
 from sealwright.trust.after_fork import adopted
+from sealwright.trust.baked_keys import BakedKeys
 from sealwright.trust.cache_settings import CacheSettings
 from sealwright.trust.failover import Failover, Fetcher
+from sealwright.trust.in_call_cache import InCallCache
 from sealwright.trust.jwks_cache import JwksCache
 from sealwright.trust.key_snapshot import KeySnapshot
 from sealwright.trust.key_source import SourceStatus, VerificationKey
 from sealwright.trust.last_good import LastGoodKeys
 from sealwright.trust.sources.jwks_fetcher import JwksFetcher
 from sealwright.trust.sources.key_address import KeyAddress
+
+F = TypeVar("F", bound=LastGoodKeys)
 
 
 class RemoteJWKSet:
@@ -29,9 +33,13 @@ class RemoteJWKSet:
     ``mirrors`` are asked, in order, when ``url`` fails. ``timeout_s`` is the deadline of one whole fetch, mirrors
     included, and the longest wait of a caller. ``algorithms`` are those of the issuer's policy: a key without "alg"
     that fits several of them is skipped. ``last_good`` is a file for the last good set. ``private_addresses`` False
-    keeps every fetch to the public internet. ``tls`` replaces the machine's certificate authorities. Raises
-    ConfigurationError ``settings.invalid`` for a URL that is not https (http is for loopback hosts), hides a user
-    name, or leads to an address that is refused.
+    keeps every fetch to the public internet. ``tls`` replaces the machine's certificate authorities.
+
+    ``background`` False is for functions, which are frozen between calls: no thread, the call that needs a fetch makes
+    it, and ages count the time in the freezer. ``baked`` is a file that ``bake`` made when the image was built.
+
+    Raises ConfigurationError ``settings.invalid`` for a URL that is not https (http is for loopback hosts), hides a
+    user name, or leads to an address that is refused.
     """
 
     def __init__(
@@ -42,6 +50,8 @@ class RemoteJWKSet:
         settings: CacheSettings | None = None,
         algorithms: Collection[str] | None = None,
         last_good: str | os.PathLike[str] | None = None,
+        background: bool = True,
+        baked: str | os.PathLike[str] | None = None,
         private_addresses: bool = True,
         tls: ssl.SSLContext | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -51,12 +61,17 @@ class RemoteJWKSet:
             raise ConfigurationError(Reason.SETTINGS_INVALID, "the timeout must lie between 0 and 60 s")
         if len({url, *mirrors}) != len(mirrors) + 1:
             raise ConfigurationError(Reason.SETTINGS_INVALID, "a key URL is named twice")
+        if last_good is not None and (baked is not None or not background):
+            message = "the last good keys are kept by the background thread, and not beside those of an image"
+            raise ConfigurationError(Reason.SETTINGS_INVALID, message)
         self.url, self._private = url, private_addresses
         self._addresses = [KeyAddress.parse(one, private=private_addresses) for one in (url, *mirrors)]
         self._timeout_s, self._tls = timeout_s, tls
-        self._settings, self._clock, self._observer = settings or CacheSettings(), clock, observer
+        self._settings, self._observer, self._background = settings or CacheSettings(), observer, background
+        self._clock = clock if background else SleeplessClock(clock)
         self._algorithms = None if algorithms is None else frozenset(algorithms)
         self._last_good = None if last_good is None else Path(last_good)
+        self._baked = None if baked is None else Path(baked)
         self._closed = False
         self._by_process: dict[int, tuple[Failover, JwksCache]] = {os.getpid(): self._made(None)}
 
@@ -79,6 +94,14 @@ class RemoteJWKSet:
         self._cache.refresh()
         held = self._cache.snapshot
         return held.keys if held else JWKSet()
+
+    def bake(self, path: str | os.PathLike[str]) -> JWKSet:
+        """Fetch now, and write the keys to a file for ``baked``. Raises UnavailableError as ``refresh``, or OSError."""
+        self._cache.refresh()
+        held = self._cache.snapshot
+        assert held is not None
+        self._file(BakedKeys, Path(path)).bake(held)
+        return held.keys
 
     def held(self) -> JWKSet:
         """The keys that count now, without I/O."""
@@ -118,7 +141,7 @@ class RemoteJWKSet:
         if self._closed:
             fetcher.close()
             cache.close()
-        else:
+        elif self._background:
             cache.run()
         return mine
 
@@ -131,7 +154,7 @@ class RemoteJWKSet:
     def _made(self, seed: KeySnapshot | None) -> tuple[Failover, JwksCache]:
         fetchers = [self._first_fetcher(), *map(self._fetcher, self._addresses[1:])]
         failover = Failover(fetchers, timeout_s=self._timeout_s, settings=self._settings, clock=self._clock)
-        cache = JwksCache(
+        cache = (JwksCache if self._background else InCallCache)(
             self.url,
             failover.fetch,
             timeout_s=self._timeout_s,
@@ -139,13 +162,14 @@ class RemoteJWKSet:
             clock=self._clock,
             observer=self._observer,
             seed=seed,
-            last_good=self._file(),
+            last_good=self._kept(),
         )
         return failover, cache
 
-    def _file(self) -> LastGoodKeys | None:
-        if self._last_good is None:
-            return None
-        return LastGoodKeys(
-            self._last_good, self.url, settings=self._settings, clock=self._clock, algorithms=self._algorithms
-        )
+    def _kept(self) -> LastGoodKeys | None:
+        if self._baked is not None:
+            return self._file(BakedKeys, self._baked)
+        return None if self._last_good is None else self._file(LastGoodKeys, self._last_good)
+
+    def _file(self, kind: type[F], path: Path) -> F:
+        return kind(path, self.url, settings=self._settings, clock=self._clock, algorithms=self._algorithms)
