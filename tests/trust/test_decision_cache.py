@@ -68,6 +68,13 @@ class Prompt(Shelf):
         return None if self.keys is None else self.keys.find(key_id)
 
 
+class Slow(Shelf):
+    """One that always has to be waited for."""
+
+    def known(self, _: str | None) -> Any:
+        return None
+
+
 class Withdrawn:
     """What is revoked, or too old to tell."""
 
@@ -167,7 +174,7 @@ class Cached(RuleBasedStateMachine):
     @initialize(
         issuer=st.sampled_from(ISSUERS),
         cache_bytes=st.sampled_from([MEBIBYTE, 64 * 1024]),
-        shelf=st.sampled_from([Shelf, Prompt, Prompt]),
+        shelf=st.sampled_from([Shelf, Prompt, Prompt, Slow]),
     )
     def begin(self, issuer: str, cache_bytes: int, shelf: type[Shelf]) -> None:
         self.world, self.issuer, self.tokens = World(cache_bytes, shelf), issuer, list[str]()
@@ -303,10 +310,43 @@ def test_checks_are_asked_about_each_presentation(world: World, wait: bool) -> N
     assert [outcome(asked), outcome(asked)] == [None, None]
     world.status.suspended.add("alice")
     assert outcome(asked) == Reason.TOKEN_INACTIVE
-    at = [outcome(routed, evidence=Evidence(method="GET", path=path)) for path in ("/open/1", "/closed/1", "/open/2")]
-    assert at == [None, Reason.CLAIMS_SCOPE, None]
+    paths = ("/open/1", "/closed/1", "/open/2", "/closed/1", "/elsewhere", "/open/1")
+    at = [outcome(routed, evidence=Evidence(method="GET", path=path)) for path in paths]
+    assert at == [None, Reason.CLAIMS_SCOPE, None, Reason.CLAIMS_SCOPE, Reason.ROUTE_DENIED, None]
     assert outcome(routed, scopes=frozenset({"write"})) == Reason.CLAIMS_SCOPE
     assert hits(world) >= 2
+
+
+@pytest.mark.parametrize("shelf", [Shelf, Prompt, Slow])
+def test_whatever_a_source_knows_at_once_every_way_says_the_same(shelf: type[Shelf]) -> None:
+    world = World(shelf=shelf)
+    token, forged = ordinary(world), world.token("plain", IMPOSTORS[REFUSED])
+    for one in (world.cached, world.plain):
+        assert [asyncio.run(one.adecide(token)).outcome for _ in range(3)] == ["accepted"] * 3
+        assert asyncio.run(one.adecide(forged)).reason == Reason.SIGNATURE_INVALID
+    assert hits(world) == 2
+
+
+def test_the_event_of_a_remembered_token_names_its_own_key_and_time() -> None:
+    class Ticking(ManualClock):
+        def monotonic(self) -> float:
+            self.advance(0.25)
+            return super().monotonic()
+
+    class Seen:
+        def observe(self, event: Any) -> None:
+            seen.append((event.issuer, event.algorithm, event.key_id, event.outcome, event.duration_s))
+
+    seen: list[Any] = []
+    world, keys = World(), SIGNING["plain"]
+    policy = VerificationPolicy(issuer="plain", audience="orders")
+    issuer = TrustedIssuer(policy, Prompt([key.public for key in keys]))
+    verifier = sw.Verifier(issuers=[issuer], cache_bytes=MEBIBYTE, clock=Ticking(), observer=Seen())
+    for token in [world.token("plain", key) for key in keys] * 4:
+        assert verifier.decide(token).accepted
+    assert {event[:4] for event in seen[::2]} == {("plain", "ES256", keys[0].key_id, "accepted")}
+    assert {event[:4] for event in seen[1::2]} == {("plain", "Ed25519", keys[1].key_id, "accepted")}
+    assert [event[4] for event in seen[4:]] == [0.25] * 4
 
 
 @pytest.mark.parametrize("second", [-2, -1, 0, 1])
