@@ -16,9 +16,10 @@ make_environment() { # a half-made one must not stay: the next run would take it
     exit 1
 }
 
+# Compiled here, as pip does: where nothing may be written later, every start would compile a thousand files anew.
 install() { # uv has settings of its own, so it may miss a registry that pip is set up for
     if "$python" -m uv --version >/dev/null 2>&1; then
-        "$python" -m uv pip install --quiet --python "$python" "$@" && return
+        "$python" -m uv pip install --quiet --compile-bytecode --python "$python" "$@" && return
         echo "uv could not install that; trying pip" >&2
     fi
     "$python" -m pip install --quiet "$@"
@@ -29,3 +30,4 @@ echo "installing the packages of $lock"
 "$python" -m pip install --quiet --require-hashes -r requirements-installer.lock 2>/dev/null || true
 install --require-hashes -r "$lock"
 install --no-deps --no-build-isolation --editable .
+"$python" -m compileall -q src

@@ -23,6 +23,7 @@ def sidecar_settings(folder: Path, works: Mapping[str, Work], port: int, workers
         f"""[service]
 port = {port}
 cache_bytes = {CACHE_BYTES}
+workers = {workers}
 [issuers."{ISSUER}"]
 profile = "jwt"
 audience = "{AUDIENCE}"

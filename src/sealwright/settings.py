@@ -23,7 +23,6 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sealwright.config.fields import (
-    INTERNAL_ISSUER,
     BackendName,
     HttpUrl,
     IssuerName,
@@ -33,7 +32,9 @@ from sealwright.config.fields import (
     Seconds,
     SigningAlgorithm,
     VerifyingAlgorithm,
+    Workers,
 )
+from sealwright.config.names import DEFAULT_ISSUER, INTERNAL_ISSUER
 from sealwright.config.reading import find_file, read_file
 from sealwright.config.tables import ConfigFile, IssuerTable, settings_of
 from sealwright.errors import ConfigurationError, Reason
@@ -55,7 +56,6 @@ __all__ = [
 
 DEFAULT_HOME = Path("sealwright-data")
 DEFAULT_PORT = 8700
-DEFAULT_ISSUER = "default"
 
 
 class Timings(BaseModel):
@@ -229,6 +229,8 @@ class VerifierSettings(_FromEnvironment):
     config: Path | None = None
     host: str | None = None  # of the file, when None
     port: Port | None = None
+    socket: Path | None = None
+    workers: Workers | None = None
     issuer: str | None = Field(default=None, min_length=1)
     audience: str | None = Field(default=None, min_length=1)
     jwks_url: HttpUrl | None = None

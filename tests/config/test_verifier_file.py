@@ -27,7 +27,19 @@ GOOD = HEAD + PLAIN + FETCHED
 
 @pytest.fixture(autouse=True)
 def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIG", "HOST", "PORT", "ISSUER", "AUDIENCE", "JWKS_URL", "ALGORITHMS", "TYP", "LEEWAY_S"):
+    for name in (
+        "CONFIG",
+        "HOST",
+        "PORT",
+        "SOCKET",
+        "WORKERS",
+        "ISSUER",
+        "AUDIENCE",
+        "JWKS_URL",
+        "ALGORITHMS",
+        "TYP",
+        "LEEWAY_S",
+    ):
         monkeypatch.delenv(f"SEALWRIGHT_VERIFIER_{name}", raising=False)
 
 
@@ -105,6 +117,16 @@ urls = "https://x"
 SPIFFE = '[issuers."spiffe://example.org"]\nprofile = "spiffe"\naudience = "orders"\nkeys_file = "b.json"\n'
 GITHUB = HEAD + 'profile = "github-actions"\naudience = "orders"\ndiscovery = true\n'
 COMBINATIONS = {
+    "workers that would each accept a token once": (
+        "[service]\nworkers = 2\n[replay]\n" + GOOD,
+        "2:1: service.workers: each of 2 workers",
+    ),
+    "nowhere to listen": ("[service]\ntcp = false\n" + GOOD, "2:1: service.tcp: then it listens nowhere"),
+    "a mode of no socket": ('[service]\nsocket_mode = "0600"\n' + GOOD, "2:1: service.socket_mode: is of a socket"),
+    "a mode that is none": (
+        '[service]\nsocket = "s"\nsocket_mode = "660"\n' + GOOD,
+        "3:1: service.socket_mode: String",
+    ),
     "no source": (HEAD + PLAIN, "1:1: ~: name one source of its keys: discovery"),
     "two sources": (GOOD + 'keys_file = "k.json"\n', "5:1: ~.keys_file: a second source"),
     "a secret and a URL": (GOOD + 'secret_file = "s"\n', "5:1: ~.secret_file: a second"),
@@ -221,6 +243,7 @@ def test_a_good_file_has_no_fault(tmp_path: Path) -> None:
     assert faults(tmp_path, GOOD) == []
     assert faults(tmp_path, GITHUB + 'claims = { repository = "octo/app" }\n') == []
     assert faults(tmp_path, SPIFFE + 'trust_domain = "example.org"\n') == []
+    assert faults(tmp_path, "[service]\nworkers = 2\n[replay]\nlocal_though_shared = true\n" + GOOD) == []
 
 
 def test_each_option_is_fulfilled_by_a_check_of_its_own_and_replay_is_the_last(tmp_path: Path) -> None:
@@ -246,6 +269,16 @@ def test_the_variables_are_a_file_with_one_issuer() -> None:
     assert (others, folder, policy.audience, policy.typ, policy.leeway_s) == ([], Path(), {"orders"}, "at+jwt", 5)
     assert policy.algorithms == sw.VerificationPolicy(issuer="i", audience="a").algorithms
     assert policy.rules.required == frozenset()
+
+
+def test_variables_say_where_it_listens_whatever_the_file_says_and_are_held_to_the_same_rules(tmp_path: Path) -> None:
+    (tmp_path / "verifier.toml").write_text("[service]\nport = 1\n[replay]\n" + GOOD)
+    file, folder = read_settings(
+        VerifierSettings.load(config=tmp_path / "verifier.toml", port=2, socket="s", workers=4)
+    )
+    assert (file.service.port, file.service.socket, file.service.host) == (2, Path("s").absolute(), "127.0.0.1")
+    with pytest.raises(sw.ConfigurationError, match="each of 4 processes would accept a token once"):
+        build_verifying(file, folder, build_observing(()).observer)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ _KEPT = 3
 def main() -> None:
     name, seconds, runs, result, *flags = sys.argv[1:]
     target = (targets.TARGETS | targets.PLANTED)[name]
-    watch = Watch(target, float(seconds), int(runs), Path(result))
+    corpus = Path(next(flag for flag in flags if not flag.startswith("-")))
+    watch = Watch(target, float(seconds), int(runs), Path(result), at_least=len(list(corpus.iterdir())) + 2)
     atexit.register(watch.write)  # libFuzzer runs it after a crash, and only then
     mutator: dict[str, Any] = {} if name in _BYTES else {"custom_mutator": json_mutator(_mutate)}
     atheris.Setup([name, *flags], watch, **mutator)
@@ -43,10 +44,14 @@ def _mutate(data: bytes, max_size: int) -> bytes:
 
 
 class Watch:
-    """Calls the target; keeps the slowest inputs and the memory after the warm-up."""
+    """Calls the target; keeps the slowest inputs and the memory after the warm-up.
 
-    def __init__(self, target: targets.Target, seconds: float, runs: int, result: Path) -> None:
+    However slow the machine is, ``at_least`` so many runs: libFuzzer tells its coverage after what it begins with.
+    """
+
+    def __init__(self, target: targets.Target, seconds: float, runs: int, result: Path, *, at_least: int) -> None:
         self.target, self.seconds, self.limit, self.result = target, seconds, runs, result
+        self.at_least = at_least
         self.runs = 0
         self.slowest: list[tuple[int, bytes]] = []  # CPU time in ns: other processes on this machine do not count
         self.bar = 0
@@ -71,7 +76,7 @@ class Watch:
         spent = max((time.monotonic() - self.began) / self.seconds, self.runs / self.limit)
         if self.warm_kb is None and spent >= WARM_UP:
             self.warm_kb = _peak_kb()
-        if spent >= 1:
+        if spent >= 1 and self.runs >= self.at_least:
             self.write()
             os._exit(0)
 

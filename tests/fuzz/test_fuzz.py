@@ -1,4 +1,4 @@
-"""One minute of made-up input for the parsers in every test run; ``make fuzz`` is the long form."""
+"""Half a minute of made-up input for the parsers in every test run; ``make fuzz`` is the long form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import campaign
 import pytest
 import targets
 
-SECONDS_IN_ALL = 60
+SECONDS_IN_ALL = 30
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,

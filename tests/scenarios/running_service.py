@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from command_here import run_here
 
 COMMAND = str(Path(sys.executable).with_name("sealwright"))
 HTTP = urllib3.PoolManager(maxsize=8, retries=False, timeout=20)
@@ -120,6 +121,9 @@ class RunningService:
         return found
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return run_here(*arguments, "--home", str(self.home), stdin=stdin, environment=self.environment)
+
+    def cli_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return run_cli(*arguments, "--home", str(self.home), stdin=stdin, environment=self.environment)
 
     def interrupt(self) -> int:

@@ -11,8 +11,9 @@ from typing import Any
 
 import jwt
 import pytest
+from command_here import run_here
 from cryptography.hazmat.primitives.asymmetric import ec
-from running_service import RunningService, clean_environment, eventually, run_cli
+from running_service import RunningService, clean_environment, eventually
 
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.key_formats import write_public
@@ -219,17 +220,17 @@ def test_a_command_line_elsewhere_uses_and_renews_a_credential_file(service: Run
         "SEALWRIGHT_URL": service.url,
         "SEALWRIGHT_CREDENTIAL_FILE": str(file),
     }
-    assert run_cli("keys", "list", environment=environment).returncode == 0
-    refused = run_cli("keys", "rotate", "--reason", "try", environment=environment)
+    assert run_here("keys", "list", environment=environment).returncode == 0
+    refused = run_here("keys", "rotate", "--reason", "try", environment=environment)
     assert (refused.returncode, "claims.scope" in refused.stderr) == (1, True)
     time.sleep(4.5)  # past half of its life
-    assert run_cli("keys", "list", environment=environment).returncode == 0
+    assert run_here("keys", "list", environment=environment).returncode == 0
     assert file.read_text() != first
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_url_without_a_credential_file_is_a_wrong_setting(service: RunningService) -> None:
-    done = run_cli("keys", "list", environment={**clean_environment(), "SEALWRIGHT_URL": service.url})
+    done = run_here("keys", "list", environment={**clean_environment(), "SEALWRIGHT_URL": service.url})
     assert (done.returncode, "SEALWRIGHT_CREDENTIAL_FILE" in done.stderr) == (6, True)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_service import HTTP, RunningService, clean_environment, run_cli
+from command_here import run_here
+from running_service import HTTP, RunningService, clean_environment
 
 import sealwright as sw
 from sealwright.client import KeyServiceClient
@@ -39,7 +40,7 @@ class Team:
         file = self.folder / f"{subject}.token"
         file.write_text(self.credential(subject, role))
         here = {"SEALWRIGHT_URL": self.url, "SEALWRIGHT_CREDENTIAL_FILE": str(file)}
-        return run_cli(*arguments, environment={**clean_environment(), **here})
+        return run_here(*arguments, environment={**clean_environment(), **here})
 
     def audited(self, action: str, issuer: str = "default") -> list[dict[str, Any]]:
         entries = self.owner.trail.page(action=action)["entries"]

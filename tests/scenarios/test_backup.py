@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_service import SHORT_TIMINGS, RunningService, run_cli
+from command_here import run_here
+from running_service import SHORT_TIMINGS, RunningService
 
 import sealwright as sw
 
@@ -44,7 +45,7 @@ def emergency(service: RunningService) -> str:
 
 
 def restore(home: Path, file: Path, *more: str) -> Any:
-    return run_cli("restore", str(file), "--home", str(home), *more)
+    return run_here("restore", str(file), "--home", str(home), *more)
 
 
 def new_home(old: Path, folder: Path) -> Path:
@@ -120,6 +121,11 @@ def changed(file: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def night(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backup(service, tmp_path_factory.mktemp("backup") / "night.backup")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -131,12 +137,11 @@ def changed(file: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
         lambda file: _with_bytes(file, b""),
     ],
 )
-def test_a_damaged_backup_changes_nothing(start_service: Start, tmp_path: Path, damage: Callable[[Path], Path]) -> None:
-    service = start_service()
-    file = damage(backup(service, tmp_path / "night.backup"))
-    service.kill()
+def test_a_damaged_backup_changes_nothing(
+    service: RunningService, night: Path, tmp_path: Path, damage: Callable[[Path], Path]
+) -> None:
     home = new_home(service.home, tmp_path)
-    done = restore(home, file, "--force", "--reason", "test", "--json")
+    done = restore(home, damage(night), "--force", "--reason", "test", "--json")
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (4, "backup.malformed"), done.stderr
     assert not (home / "keys").exists()
 

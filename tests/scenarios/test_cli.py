@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_service import RunningService, run_cli
+from command_here import run_here
+from running_service import RunningService
 
 import sealwright as sw
 
@@ -92,7 +93,7 @@ def test_verify_exits_with_0_1_and_3(service: RunningService, tmp_path: Path) ->
     assert service.cli("verify", "--audience", "orders", stdin=token).returncode == 0
     rejected = service.cli("verify", "--audience", "elsewhere", stdin=token)
     assert (rejected.returncode, "claims.audience" in rejected.stdout) == (1, True)
-    down = run_cli(
+    down = run_here(
         "verify", "--audience", "orders", "--issuer", "x", "--jwks", "http://127.0.0.1:1/jwks.json", stdin=token
     )
     assert down.returncode in (1, 3)
@@ -104,17 +105,17 @@ def test_verify_against_a_jwks_url_or_file_needs_no_service(service: RunningServ
     issuer = f"{service.url}/issuers/default"
     url = f"{issuer}/.well-known/jwks.json"
     common = ("verify", "--audience", "orders", "--issuer", issuer, "--json")
-    assert json.loads(run_cli(*common, "--jwks", url, stdin=service.token()).stdout)["outcome"] == "accepted"
-    (tmp_path / "jwks.json").write_text(run_cli("jwks", "fetch", url, "--json").stdout)
-    done = run_cli(*common, "--jwks", str(tmp_path / "jwks.json"), stdin=service.token())
+    assert json.loads(run_here(*common, "--jwks", url, stdin=service.token()).stdout)["outcome"] == "accepted"
+    (tmp_path / "jwks.json").write_text(run_here("jwks", "fetch", url, "--json").stdout)
+    done = run_here(*common, "--jwks", str(tmp_path / "jwks.json"), stdin=service.token())
     assert json.loads(done.stdout)["outcome"] == "accepted"
-    other = run_cli(*common, "--jwks", url, "--algorithm", "RS256", stdin=service.token())
+    other = run_here(*common, "--jwks", url, "--algorithm", "RS256", stdin=service.token())
     assert json.loads(other.stdout)["reason"] == "algorithm.not_allowed"
 
 
 def test_an_endpoint_that_is_down_is_undecided_with_exit_code_3(service: RunningService) -> None:
     issuer = f"{service.url}/issuers/default"
-    done = run_cli(
+    done = run_here(
         "verify", "--audience", "orders", "--issuer", issuer, "--jwks", "http://127.0.0.1:1/jwks.json", "--json",
         stdin=service.token(),
     )  # fmt: skip
@@ -124,15 +125,15 @@ def test_an_endpoint_that_is_down_is_undecided_with_exit_code_3(service: Running
 def test_inspect_says_loudly_that_nothing_is_verified() -> None:
     key = sw.PrivateJWK.generate("ES256")
     token = sw.sign(b'{"sub":"mallory"}', key, typ="x+jws")
-    done = run_cli("inspect", stdin=token)
+    done = run_here("inspect", stdin=token)
     assert (done.returncode, "NOT VERIFIED" in done.stdout) == (0, True)
     assert "mallory" in done.stdout
-    assert json.loads(run_cli("inspect", "--json", stdin=token).stdout)["verified"] is False
+    assert json.loads(run_here("inspect", "--json", stdin=token).stdout)["verified"] is False
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "\x00", "." * 10, "A" * 2_000_000])
 def test_inspect_of_garbage_is_one_clear_line(text: str) -> None:
-    done = run_cli("inspect", stdin=text)
+    done = run_here("inspect", stdin=text)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
@@ -193,13 +194,13 @@ def test_a_payload_of_any_bytes_is_signed_from_a_file(service: RunningService, t
 )
 def test_wrong_use_ends_in_one_clear_line_and_an_exit_code(service: RunningService, arguments: tuple[str, ...]) -> None:
     needs_home = arguments[0] != "jwks" and "--jwks" not in arguments
-    done = service.cli(*arguments) if needs_home else run_cli(*arguments, stdin="x")
+    done = service.cli(*arguments) if needs_home else run_here(*arguments, stdin="x")
     assert done.returncode in (1, 4, 6)
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr
 
 
 def test_a_verb_without_a_data_folder_says_where_it_looked(tmp_path: Path) -> None:
-    done = run_cli("keys", "list", "--home", str(tmp_path / "nothing"))
+    done = run_here("keys", "list", "--home", str(tmp_path / "nothing"))
     assert (done.returncode, "settings.folder_absent" in done.stderr) == (6, True)
     assert not (tmp_path / "nothing").exists()

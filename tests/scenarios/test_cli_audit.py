@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_service import RunningService, eventually, run_cli
+from command_here import run_here
+from running_service import RunningService, eventually
 
 
 @pytest.fixture
@@ -27,15 +28,15 @@ def test_an_export_is_proven_elsewhere_with_keys_and_a_checkpoint_that_were_kept
     used.interrupt()
     assert used.cli("audit", "export", "--out", str(exported)).returncode == 0
     offline = ("audit", "verify", "--file", str(exported), "--trust-root", str(roots), "--checkpoint", str(kept))
-    proven = json.loads(run_cli(*offline, "--json").stdout)
+    proven = json.loads(run_here(*offline, "--json").stdout)
     assert proven["unbroken"]
     assert proven["checkpoints"] >= 1  # the scheduler may have written one as well
     assert proven["entries"] == len(exported.read_text().splitlines())
     exported.write_text("".join(exported.read_text().splitlines(keepends=True)[:8]))
-    broken = run_cli(*offline)
+    broken = run_here(*offline)
     assert broken.returncode == 1
     assert "entry 9 of writer main is missing" in broken.stderr
-    assert run_cli("audit", "verify", "--file", str(exported)).returncode == 1
+    assert run_here("audit", "verify", "--file", str(exported)).returncode == 1
 
 
 def test_an_export_goes_to_a_pipe_and_begins_where_it_is_told_to(used: RunningService) -> None:

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from running_service import RunningService, run_cli
+from command_here import run_here
+from running_service import RunningService
 
 from sealwright.jose.nested import DecryptionJWK, verify_nested
 
 
 def ok(*arguments: str, stdin: str = "") -> str:
-    done = run_cli(*arguments, stdin=stdin)
+    done = run_here(*arguments, stdin=stdin)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -37,16 +38,16 @@ def test_a_payload_is_signed_for_one_reader(folder: Path, reader: str, writer: s
     proving = ["verify", "--keys", str(folder / "signing.public.json")]
     read = ["--decrypt-with", str(folder / reader), "--out", "-"]
     assert ok(*proving, *read, stdin=token).startswith('{"order":1}')
-    sealed = run_cli(*proving, "--json", stdin=token)
+    sealed = run_here(*proving, "--json", stdin=token)
     assert (sealed.returncode, json.loads(sealed.stdout)["reason"]) == (1, "token.malformed")
     changed = token.strip()[:-4] + "AAAA"
-    refused = run_cli(*proving, *read[:2], stdin=changed)
+    refused = run_here(*proving, *read[:2], stdin=changed)
     assert (refused.returncode, "encryption.invalid" in refused.stderr) == (1, True)
 
 
 def test_a_private_key_is_not_taken_for_a_recipient(folder: Path) -> None:
     signing = ["sign", "--key", str(folder / "signing.json"), "--payload", str(folder / "order.json"), "--typ", "x+jws"]
-    done = run_cli(*signing, "--encrypt-for", str(folder / "reading.json"))
+    done = run_here(*signing, "--encrypt-for", str(folder / "reading.json"))
     assert (done.returncode, done.stdout) == (1, "")
     assert "sealwright jwk public" in done.stderr
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_service import COMMAND, RunningService, clean_environment, run_cli
+from command_here import run_here
+from running_service import COMMAND, RunningService, clean_environment
 
 import sealwright as sw
 from sealwright.cli.unverified import DETACHED, seen_in
@@ -67,7 +68,7 @@ def payload(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return run_cli(*map(str, arguments), stdin=stdin)
+    return run_here(*map(str, arguments), stdin=stdin)
 
 
 def ok(*arguments: object, stdin: str = "") -> str:
@@ -126,7 +127,7 @@ def test_every_form_is_signed_from_a_pipe_and_verified(
 def test_keys_from_files_touch_no_data_folder(keys: Keys, payload: Path, tmp_path: Path) -> None:
     environment = clean_environment() | {"SEALWRIGHT_HOME": str(tmp_path / "data")}
     key = ("--key", str(keys.private("alice")))
-    done = run_cli("sign", *key, "--payload", str(payload), "--json", environment=environment)
+    done = run_here("sign", *key, "--payload", str(payload), "--json", environment=environment)
     answer = json.loads(done.stdout)
     assert answer["signed_by"] == [{"key_id": "alice", "algorithm": "ES256"}]
     assert sw.verify_signature(answer["token"], keys["alice"].public).payload == payload.read_bytes()

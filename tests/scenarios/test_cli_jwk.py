@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_service import COMMAND, clean_environment, run_cli
+from command_here import run_here
+from running_service import COMMAND, clean_environment
 
 import sealwright as sw
 from sealwright.jose.key_formats import write_public
 
 
 def ok(*arguments: object, stdin: str = "") -> str:
-    done = run_cli("jwk", *map(str, arguments), stdin=stdin)
+    done = run_here("jwk", *map(str, arguments), stdin=stdin)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(*arguments: object, stdin: str = "") -> str:
     """The reason that the one line on standard error ends with."""
-    done = run_cli("jwk", *map(str, arguments), stdin=stdin)
+    done = run_here("jwk", *map(str, arguments), stdin=stdin)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout == ""
     found = re.fullmatch(r"error: .*\(([a-z_.]+)\)\n", done.stderr)

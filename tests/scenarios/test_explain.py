@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from running_service import RunningService, run_cli
+from command_here import run_here
+from running_service import RunningService
 
 import sealwright as sw
 
@@ -17,14 +18,14 @@ def test_inspect_explains_each_check_until_one_fails(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(json.dumps(sw.JWKSet([key.public]).to_dict()))
     token = sw.sign_claims({"sub": "alice"}, key, issuer=ISSUER, audience="bills", lifetime_s=900)
     options = ["inspect", "--explain", "--jwks", str(tmp_path / "keys.json"), "--issuer", ISSUER, "--audience"]
-    refused = run_cli(*options, "orders", stdin=token)
+    refused = run_here(*options, "orders", stdin=token)
     assert refused.returncode == 1
     lines = refused.stdout.splitlines()
     assert lines[0].split() == ["CHECK", "EXPECTED", "FOUND", "RESULT"]
     assert [line.split()[-1] for line in lines[1:-1]] == ["ok"] * (len(lines) - 3) + ["claims.audience"]
     assert lines[-2].split() == ["audience", "orders", "bills", "claims.audience"]
     assert not [part for part in token.split(".") if part in refused.stdout]
-    accepted = run_cli(*options, "bills", "--json", stdin=token)
+    accepted = run_here(*options, "bills", "--json", stdin=token)
     assert accepted.returncode == 0
     assert {step["reason"] for step in json.loads(accepted.stdout)["steps"]} == {None}
 
@@ -46,6 +47,6 @@ def test_the_service_explains_when_asked(service: RunningService) -> None:
 
 
 def test_options_of_an_explanation_do_nothing_without_it() -> None:
-    refused = run_cli("inspect", "--audience", "orders", stdin="a.b.c")
+    refused = run_here("inspect", "--audience", "orders", stdin="a.b.c")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--explain" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
 import tomllib
@@ -10,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_here import run_here
 from joined_sidecar import Start, join, live
-from running_service import RunningService, eventually, run_cli
+from running_service import RunningService, eventually
 from running_sidecar import COMMAND
 from throwaway_certificates import Authority
 
@@ -22,12 +24,18 @@ ISSUERS = '{"default": "ES256", "payments": "EdDSA"}'
 def test_a_verifier_that_joined_accepts_is_seen_and_refuses_what_was_revoked(
     start_service: Callable[..., RunningService], start_sidecar: Start, tmp_path: Path
 ) -> None:
+    """Each of its two workers, which share a folder, is a verifier of its own, and the same after a reload."""
     service = start_service(SEALWRIGHT_ISSUERS=ISSUERS)
-    one = start_sidecar(join(service, tmp_path / "orders", "--issuer", "default", "--issuer", "payments"))
+    folder = join(service, tmp_path / "orders", "--issuer", "default", "--issuer", "payments")
+    file = folder / "verifier.toml"
+    file.write_text(file.read_text().replace("[service]\n", "[service]\nworkers = 2\n"))
+    one = start_sidecar(folder)
     kept, revoked, paid = service.token(), service.token(), service.token("payments")
     assert [one.decide(token)["outcome"] for token in (kept, revoked, paid)] == ["accepted"] * 3
     assert one.decide(service.token(audience="bills"))["reason"] == "claims.audience"
-    live(service, 1)
+    live(service, 2)
+    one.process.send_signal(signal.SIGHUP)
+    eventually(lambda: one.metric("sealwright_config_reloads_total", outcome="done") == 2, "both read the file again")
     shown = service.cli("fleet")
     rows = [line.split() for line in shown.stdout.splitlines() if line.startswith("orders/")]
     assert {(row[1], row[4]) for row in rows} == {("live", "default"), ("live", "payments")}, shown.stdout
@@ -35,7 +43,7 @@ def test_a_verifier_that_joined_accepts_is_seen_and_refuses_what_was_revoked(
     eventually(lambda: one.decide(revoked)["reason"] == "token.revoked", "the revoked token is refused")
     assert one.decide(kept)["outcome"] == "accepted"
     done = service.cli("keys", "emergency-rotate", "--reason", "leak", "--wait")
-    assert (done.returncode, "1 of 1 verifiers refuse it" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, "2 of 2 verifiers refuse it" in done.stdout) == (0, True), done.stdout
     assert one.decide(kept)["reason"] == "key.revoked"
     assert one.decide(paid)["outcome"] == "accepted", "the other issuer is as it was"
 
@@ -53,11 +61,11 @@ def test_a_service_with_certificates_of_its_own_is_trusted_by_those_of_the_opera
     one = start_sidecar(folder)
     asked = ("--home", str(service.home))
     beside = {name: value for name, value in service.environment.items() if name != "SEALWRIGHT_CA_FILE"}
-    signed = run_cli("sign", "--audience", "orders", "--claims", '{"sub": "alice"}', *asked, environment=beside)
+    signed = run_here("sign", "--audience", "orders", "--claims", '{"sub": "alice"}', *asked, environment=beside)
     assert one.decide(signed.stdout.strip())["outcome"] == "accepted"
 
     def reports() -> bool:
-        shown = json.loads(run_cli("fleet", "--json", *asked, environment=beside).stdout)
+        shown = json.loads(run_here("fleet", "--json", *asked, environment=beside).stdout)
         return bool(shown["issuers"]["default"]["live"] == 1)
 
     eventually(reports, "the sidecar reports")
@@ -165,7 +173,7 @@ def test_text_of_an_audience_is_only_ever_text(service: RunningService, tmp_path
 
 
 def test_without_a_service_it_says_what_to_do(tmp_path: Path) -> None:
-    done = run_cli("fleet", "join", "orders", "--audience", "o", "--out", str(tmp_path / "made"), "--home", "/nowhere")
+    done = run_here("fleet", "join", "orders", "--audience", "o", "--out", str(tmp_path / "made"), "--home", "/nowhere")
     assert (done.returncode, "start sealwright up" in done.stderr) == (3, True)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,12 +11,12 @@ from kill_campaign import Campaign, stores_on
 from running_service import RunningService
 
 
-def test_ten_kills_on_postgresql_lose_nothing_and_leave_nothing(
+def test_four_kills_on_postgresql_lose_nothing_and_leave_nothing(
     start_service: Callable[..., RunningService], tmp_path: Path
 ) -> None:
     campaign = Campaign(start_service, stores_on("postgresql", tmp_path), seed=1)
-    campaign.run(10)
-    assert campaign.interrupted.total() >= 5  # the kills came in the middle of moves
+    campaign.run(len(KINDS))
+    assert campaign.interrupted.total() >= 2  # the kills came in the middle of moves
 
 
 @pytest.mark.soak

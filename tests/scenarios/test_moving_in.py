@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jwt
+from command_here import run_here
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from running_service import RunningService, run_cli
+from running_service import RunningService
 
 
 def pem_key(folder: Path) -> tuple[Path, ec.EllipticCurvePrivateKey]:
@@ -53,12 +54,12 @@ def test_a_public_key_alone_is_published_and_a_kid_comes_in_once(tmp_path: Path)
         key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     wanted = ("--public", "--as", "verify_only", "--kid", "2019", *home, "--json")
-    done = run_cli("keys", "import", str(public), *wanted)
+    done = run_here("keys", "import", str(public), *wanted)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "verify_only"
-    assert "2019" in run_cli("jwks", "show", *home).stdout
-    assert run_cli("keys", "import", str(public), *wanted).returncode == 4
-    refused = run_cli("keys", "import", str(path), "--as", "active", *home)
+    assert "2019" in run_here("jwks", "show", *home).stdout
+    assert run_here("keys", "import", str(public), *wanted).returncode == 4
+    refused = run_here("keys", "import", str(path), "--as", "active", *home)
     assert (refused.returncode, "guard.issuer_exists" in refused.stderr) == (4, True)
 
 

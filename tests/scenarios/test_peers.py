@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from command_here import run_here
 from jose_peers import PEERS, Peer
-from running_service import RunningService, run_cli
+from running_service import RunningService
 
 import sealwright as sw
 from sealwright.clock import SYSTEM_CLOCK
@@ -81,7 +82,7 @@ def test_we_accept_a_peers_tokens_through_its_jwks_url(peer: Peer, alg: str) -> 
             verifier.verify(token[:-8] + ("A" * 8 if not token.endswith("A" * 8) else "B" * 8))
         assert refused.value.reason in ("signature.invalid", "token.encoding")
         asked = ("verify", "--audience", "orders", "--issuer", issuer, "--jwks", url, "--json")
-        assert json.loads(run_cli(*asked, stdin=token).stdout)["outcome"] == "accepted"
+        assert json.loads(run_here(*asked, stdin=token).stdout)["outcome"] == "accepted"
 
 
 def test_our_own_remote_verifier_follows_the_jwks_url_as_third_parties_do(service: RunningService) -> None:
@@ -113,7 +114,7 @@ class serve:  # noqa: N801 reads as a verb
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_here import run_here
 from running_service import RunningService, run_cli
 
 Start = Callable[..., RunningService]
@@ -161,13 +162,13 @@ def test_a_start_refuses_a_file_with_errors(tmp_path: Path) -> None:
 def test_check_needs_no_data_folder_and_says_all_in_json_too(tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text('[service]\nport = "x"\n[issuers.a]\n')
-    done = run_cli("config", "check", str(path), "--json")
+    done = run_here("config", "check", str(path), "--json")
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["valid"], [f["line"] for f in answer["faults"]]) == (6, False, [2, 3])
     path.write_text('[issuers.a]\nalgorithm = "ES256"\n')
-    assert run_cli("config", "check", str(path)).returncode == 0
-    assert run_cli("config", "check", str(path), "--strict").returncode == 6
-    assert "properties" in json.loads(run_cli("config", "schema").stdout)
+    assert run_here("config", "check", str(path)).returncode == 0
+    assert run_here("config", "check", str(path), "--strict").returncode == 6
+    assert "properties" in json.loads(run_here("config", "schema").stdout)
 
 
 def test_reading_policies_and_changing_them_need_a_credential(service: RunningService) -> None:

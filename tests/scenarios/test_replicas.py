@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from command_here import run_here
 from postgresql import shared_cluster
-from running_service import SHORT_TIMINGS, RunningService, eventually, run_cli
+from running_service import SHORT_TIMINGS, RunningService, eventually
 
 
 def test_two_services_share_keys_and_audit(start_service: Callable[..., RunningService], tmp_path: Path) -> None:
@@ -48,6 +49,6 @@ def test_a_second_service_on_one_sqlite_file_is_told_why_it_may_not_start(
     shared = {"SEALWRIGHT_DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}"}
     one = start_service(tmp_path / "one", **shared)
     create = ("keys", "create", "--issuer", "other", "--algorithm", "ES256", "--home", str(tmp_path / "two"))
-    refused = run_cli(*create, environment=one.environment)
+    refused = run_here(*create, environment=one.environment)
     assert refused.returncode == 6
     assert "settings.database_in_use" in refused.stderr

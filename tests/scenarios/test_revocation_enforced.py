@@ -40,7 +40,7 @@ def emergency(
     with ThreadPoolExecutor(len(sidecars) + 1) as pool:
         began = time.time()
         command = pool.submit(
-            service.cli, "keys", "emergency-rotate", "--kid", leaked, "--reason", "stolen", *wait, "--json"
+            service.cli_process, "keys", "emergency-rotate", "--kid", leaked, "--reason", "stolen", *wait, "--json"
         )
         canary = canary_of(service, leaked)
         refusals = [pool.submit(refused_canary_at, one, canary, within_s) for one in sidecars]

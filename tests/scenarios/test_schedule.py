@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from running_service import SHORT_TIMINGS, RunningService, eventually, run_cli
+from command_here import run_here
+from running_service import SHORT_TIMINGS, RunningService, eventually
 
 HASTE = SHORT_TIMINGS | {
     "SEALWRIGHT_TIMINGS__ROTATION_PERIOD_S": "3",
@@ -86,10 +87,10 @@ def test_a_service_rotates_retires_and_destroys_by_itself(start_service: Callabl
 
 def test_the_plan_and_holds_work_without_a_service_too(tmp_path: Path) -> None:
     home = ("--home", str(tmp_path / "data"))
-    made = run_cli("keys", "create", "--json", "--issuer", "default", *home)
-    active = next(key["key_id"] for key in json.loads(run_cli("keys", "list", "--json", *home).stdout)["keys"])
+    made = run_here("keys", "create", "--json", "--issuer", "default", *home)
+    active = next(key["key_id"] for key in json.loads(run_here("keys", "list", "--json", *home).stdout)["keys"])
     assert made.returncode == 0 or "standby" in made.stderr
-    assert json.loads(run_cli("keys", "hold", active, "--reason", "evidence", "--json", *home).stdout)["hold"]
-    plan = json.loads(run_cli("keys", "plan", "--for", "40d", "--json", *home).stdout)
+    assert json.loads(run_here("keys", "hold", active, "--reason", "evidence", "--json", *home).stdout)["hold"]
+    plan = json.loads(run_here("keys", "plan", "--for", "40d", "--json", *home).stdout)
     assert ["guard.hold"] in [move["blocked_by"] for move in plan["moves"]]
-    assert json.loads(run_cli("keys", "orphans", "--json", *home).stdout)["backends"][0]["unknown"] == []
+    assert json.loads(run_here("keys", "orphans", "--json", *home).stdout)["backends"][0]["unknown"] == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from command_here import run_here
 from running_service import RunningService, clean_environment, eventually, run_cli
 from throwaway_certificates import Authority, Pair
 
@@ -68,14 +69,14 @@ def test_a_protocol_older_than_tls_1_2_is_refused(start_service: Start, authorit
 
 def test_the_command_line_beside_it_needs_no_setting(start_service: Start, authority: Authority) -> None:
     service = start_service(**tls(authority.issue("service", host=None)))  # not even the name has to fit
-    done = run_cli("keys", "list", "--home", str(service.home))
+    done = run_here("keys", "list", "--home", str(service.home))
     assert done.returncode == 0, done.stderr
 
 
 def test_the_command_line_beside_it_trusts_no_other_certificate(start_service: Start, authority: Authority) -> None:
     service = start_service(**tls(authority.issue("service")))
     (service.home / "service-certificate").write_text("00" * 32)
-    done = run_cli("keys", "list", "--home", str(service.home))
+    done = run_here("keys", "list", "--home", str(service.home))
     assert (done.returncode, "service.unreachable" in done.stderr) == (3, True)
 
 
@@ -84,13 +85,13 @@ def test_the_command_line_elsewhere_trusts_the_ca_or_the_very_certificate(
 ) -> None:
     pair = authority.issue("service")
     service = start_service(**tls(pair))
-    assert run_cli("keys", "list", environment=elsewhere(service, authority)).returncode == 0
+    assert run_here("keys", "list", environment=elsewhere(service, authority)).returncode == 0
     pinned = elsewhere(service, authority, SEALWRIGHT_CA_FILE=str(pair.cert))
-    assert run_cli("keys", "list", environment=pinned).returncode == 0
+    assert run_here("keys", "list", environment=pinned).returncode == 0
     stranger = elsewhere(service, authority, SEALWRIGHT_CA_FILE=str(Authority(tmp_path, "stranger").cert))
-    assert run_cli("keys", "list", environment=stranger).returncode == 3
+    assert run_here("keys", "list", environment=stranger).returncode == 3
     missing = elsewhere(service, authority, SEALWRIGHT_CA_FILE=str(tmp_path / "nowhere.pem"))
-    done = run_cli("keys", "list", environment=missing)
+    done = run_here("keys", "list", environment=missing)
     assert (done.returncode, "settings.tls" in done.stderr) == (6, True)
 
 
@@ -105,9 +106,9 @@ def test_with_a_client_ca_only_its_certificates_get_through(
         with pytest.raises((urllib3.exceptions.HTTPError, ssl.SSLError)):
             get(service, authority, wrong)
     shown = {"SEALWRIGHT_CLIENT_CERT_FILE": str(mine.cert), "SEALWRIGHT_CLIENT_KEY_FILE": str(mine.key)}
-    assert run_cli("keys", "list", environment=elsewhere(service, authority, **shown)).returncode == 0
-    assert run_cli("keys", "list", environment=elsewhere(service, authority)).returncode == 3
-    beside = run_cli("keys", "list", "--home", str(service.home), environment={**clean_environment(), **shown})
+    assert run_here("keys", "list", environment=elsewhere(service, authority, **shown)).returncode == 0
+    assert run_here("keys", "list", environment=elsewhere(service, authority)).returncode == 3
+    beside = run_here("keys", "list", "--home", str(service.home), environment={**clean_environment(), **shown})
     assert beside.returncode == 0, beside.stderr
 
 
@@ -121,7 +122,7 @@ def test_a_renewed_certificate_is_served_without_a_new_start(start_service: Star
     authority.issue("service")
     eventually(lambda: shown_by(service) != before, "the new certificate is served")
     assert get(service, authority) == b"alive\n"
-    eventually(lambda: run_cli("keys", "list", "--home", str(service.home)).returncode == 0, "the note follows")
+    eventually(lambda: run_here("keys", "list", "--home", str(service.home)).returncode == 0, "the note follows")
 
 
 @pytest.mark.parametrize("wrong", ["no key", "no certificate", "open key", "other key", "not PEM", "no client CA"])

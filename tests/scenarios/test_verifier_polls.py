@@ -24,7 +24,7 @@ from three_replicas import PUBLIC_URL, kill_all, start_replicas
 import sealwright as sw
 from sealwright.statements.security_events import KEYS_CHANGED, parse_event
 
-ISSUERS = '{"default": "ES256", "payments": "ES256"}'
+ISSUERS = '{"default": "ES256", "payments": "ES256", "quiet": "ES256"}'
 ROTATE = {"reason": "drill", "force": True}
 
 
@@ -62,15 +62,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     running.kill()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def held(service: RunningService) -> Any:
+    """A poll that began before all tests, about an issuer that none of them changes."""
+    return in_background(verifier(service, issuer="quiet", name="patient").poll)
+
+
 def seen(service: RunningService, name: str) -> list[dict[str, Any]]:
     """The processes of a verifier that the service knows of."""
     return [one for one in service.request("GET", "/v1/fleet").json()["verifiers"] if one["name"] == name]
-
-
-def test_a_poll_that_has_nothing_to_say_is_held_for_fifteen_seconds(service: RunningService) -> None:
-    status, took_s, answer = verifier(service).poll()
-    assert (status, answer) == (200, {"sets": {}, "moreAvailable": False, "trials": {}})
-    assert 14.5 < took_s < 17
 
 
 def test_whoever_does_not_want_to_wait_is_answered_at_once(service: RunningService) -> None:
@@ -116,7 +116,8 @@ def test_whoever_does_not_heed_an_event_hears_it_again_and_less_and_less_often(s
     service.request("POST", "/v1/issuers/default/rotate", ROTATE)
     waits = [one.poll() for _ in range(4)]
     assert all(answer["sets"] for _, _, answer in waits)
-    assert [round(took_s) for _, took_s, _ in waits] == [0, 1, 2, 4]
+    for (_, took_s, _), pause_s in zip(waits, (0, 1, 2, 4), strict=True):
+        assert pause_s - 0.3 < took_s < pause_s + 1.5  # a busy machine is late, and never early
     one.heed(waits[-1][2])
     assert one.poll(returnImmediately=True)[2]["sets"] == {}
 
@@ -346,7 +347,7 @@ def test_a_replica_that_is_cut_off_sends_its_verifiers_elsewhere(
     way.thaw()
     one.url = cut.url
     eventually(lambda: one.poll(returnImmediately=True)[0] == 200, "the replica does not recover")
-    eventually(lambda: all(writes(cut) for _ in range(5)), "it has connections left that do not work")
+    eventually(lambda: all(writes(cut) for _ in range(5)), "what it knows of the database stays too old")
 
 
 def test_a_rotation_at_one_replica_wakes_a_verifier_that_polls_another(replicas: list[RunningService]) -> None:
@@ -364,6 +365,12 @@ def test_a_rotation_at_one_replica_wakes_a_verifier_that_polls_another(replicas:
         return [one["status"] for one in shown if one["instance"] == "one"]
 
     eventually(lambda: seen_there() == ["behind"], "what one replica heard is not known to the other")
+
+
+def test_a_poll_that_has_nothing_to_say_is_held_for_fifteen_seconds(held: Any) -> None:
+    status, took_s, answer = held.result(30)
+    assert (status, answer) == (200, {"sets": {}, "moreAvailable": False, "trials": {}})
+    assert 14.5 < took_s < 17
 
 
 def test_many_pollers_leave_their_threads_to_others(service: RunningService) -> None:

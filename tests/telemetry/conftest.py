@@ -16,6 +16,7 @@ from sealwright.events import (
     BackendChecked,
     BreakGlassUsed,
     CertificateLoaded,
+    ConfigReloaded,
     Event,
     EventsPolled,
     FleetCounted,
@@ -34,11 +35,16 @@ from sealwright.events import (
     TokenStatusAsked,
     TokenStatusChanged,
     TokenStatusChecked,
+    WorkerEnded,
 )
 from sealwright.keys.signing_queue import SigningQueue
+from sealwright.telemetry.collectors import DecisionCaches
+from sealwright.telemetry.exposition import merged, unanswered
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.logs import Logs
 from sealwright.telemetry.metrics import Metrics
+from sealwright.telemetry.reloads import Reloads
+from sealwright.trust.decision_cache import CacheFigures
 from sealwright.trust.replay import StoreFigures
 
 SOURCE = "https://id.example/.well-known/jwks.json"
@@ -62,8 +68,9 @@ def metrics(clock: ManualClock, issuers: set[str]) -> Metrics:
 class Scrape:
     """One exposition, parsed: ``values[name, frozenset(labels)]``."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.body, self.content_type = metrics.exposition()
+    def __init__(self, metrics: Metrics, *pages: bytes) -> None:
+        body, self.content_type = metrics.exposition()
+        self.body = merged([body, *pages])
         self.families = list(text_string_to_metric_families(self.body.decode("utf-8")))
         self.values = {(s.name, frozenset(s.labels.items())): s.value for f in self.families for s in f.samples}
 
@@ -182,7 +189,8 @@ class Happened:
         scheduler = [self.ticked(), self.step_failed(), self.orphans(), self.waited(), BackendChecked("local", None)]
         feeds = [self.obeyed(), StaleFeedIgnored("default"), self.polled()]
         scheduler.append(FleetCounted("default", 3, 1, 0, 2.5, 4.0))
-        return [*happened, broken, certificate, self.claimed(), *scheduler, *feeds, *self.statuses()]
+        process = [ConfigReloaded("refused", 0.1, "line 3: wrong"), WorkerEnded(1, -9)]
+        return [*happened, broken, certificate, *process, self.claimed(), *scheduler, *feeds, *self.statuses()]
 
 
 @pytest.fixture
@@ -191,15 +199,17 @@ def happened() -> Happened:
 
 
 @pytest.fixture
-def everything_exported(metrics: Metrics, happened: Happened) -> Scrape:
+def everything_exported(metrics: Metrics, happened: Happened, clock: ManualClock) -> Scrape:
     fan_out = FanOut(metrics)
     metrics.watch(fan_out)
     metrics.watch_issuers(lambda: [("default", "Platform", "oncall", "https://wiki.example")])
     metrics.watch_queues([SigningQueue("local", concurrency=1)])
     metrics.watch_replay_stores(lambda: [StoreFigures("redis", 7, 1, 0), StoreFigures("redis", None, 1, 0)])
+    metrics.registry.register(DecisionCaches(lambda: CacheFigures(hits=3, misses=2, entries=2, size_bytes=4000)))
+    fan_out = FanOut(metrics, Reloads(metrics.registry, clock))
     for event in happened.every_kind():
         fan_out.observe(event)
-    return Scrape(metrics)
+    return Scrape(metrics, unanswered(1))
 
 
 HOSTILE = [

@@ -201,7 +201,7 @@ def test_a_registry_of_the_caller_is_used_and_two_metrics_do_not_collide(happene
 def test_the_exposition_names_its_format_and_carries_no_creation_times(everything_exported: Any) -> None:
     assert everything_exported.content_type.startswith("text/plain; version=")
     assert b"_created" not in everything_exported.body
-    assert len(everything_exported.families) == 46
+    assert len(everything_exported.families) == 52
 
 
 def test_a_tick_is_counted_and_dated_by_its_outcome(

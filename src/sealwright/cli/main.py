@@ -50,13 +50,9 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 
 def command(asked: str | None) -> typer.Typer:
     """The command with the verb that is asked for, or with all of them, for help and completion: each costs imports."""
-    app = typer.Typer(
-        no_args_is_help=True,
-        add_completion=True,
-        pretty_exceptions_enable=False,
-        help="Sealwright: signing keys, and the JSON Web Signatures they make.",
-    )
-    for name in [asked] if asked in VERBS else VERBS:
+    app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+    app.callback(help="Sealwright: signing keys, and the JSON Web Signatures they make.")(lambda: None)
+    for name in [] if asked == "version" else [asked] if asked in VERBS else VERBS:
         found, *further = map(_load, VERBS[str(name)])
         if isinstance(found, typer.Typer):
             for one in further:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sealwright.config.names import DEFAULT_ISSUER
 from sealwright.errors import Reason, RejectedError
 from sealwright.jose import strict_json
-from sealwright.settings import DEFAULT_ISSUER, ServiceSettings
 
 WIDEST_TABLE = 400
 MAXIMUM_INPUT_BYTES = 64 * 1024 * 1024
@@ -41,10 +41,6 @@ Approval = Annotated[
 ]
 Must = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.", show_default=False)]
 DEFAULT = DEFAULT_ISSUER
-
-
-def home_of(given: Path | None) -> Path:
-    return ServiceSettings.load(home=given).home
 
 
 def read_bytes(source: str) -> bytes:

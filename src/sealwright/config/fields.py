@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from sealwright.jose.algorithms import ALGORITHMS, ASYMMETRIC
 from sealwright.jose.claims import MAXIMUM_LEEWAY_S
 
-INTERNAL_ISSUER = "internal"
 ISSUER_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 LONGEST_S = 400 * 86_400
 LONGEST_TOKEN_S = 86_400
@@ -79,4 +78,6 @@ PositiveDuration = _duration(0, 60)
 RefreshDuration = _duration(1, 120)
 ClaimDuration = _duration(0.01, 60)
 CredentialDuration = _duration(4, 900)
+DrainDuration = _duration(0, 300)
+Workers = Annotated[int, Field(ge=1, le=256)]
 PublishedKeys = Annotated[int, Field(ge=2, le=100)]

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from sealwright.config.fields import INTERNAL_ISSUER
+from sealwright.config.names import INTERNAL_ISSUER
 from sealwright.config.policies import policy_of, unsafe
 from sealwright.config.reading import Fault
 from sealwright.config.tables import ConfigFile, times_of

@@ -77,13 +77,24 @@ def proxies_of(edge: EdgeTable) -> TrustedProxies | None:
 def combinations(file: VerifierFile) -> list[Fault]:
     """Every fault that a schema cannot tell."""
     shared = _told(("identity",), IdentityMap, {name: one.claim for name, one in file.identity.items()})
-    found = [*_service(file), *_routes(file), *shared]
+    found = [*_listen(file), *_service(file), *_routes(file), *shared]
     for name, table in file.issuers.items():
         key = ("issuers", name)
         wrong = [*_sources(key, table), *_kind(key, table), *_replay(key, file, table), *_trust(key, file, table)]
         found += wrong or _told(key, policy_of, name, table)
         found += [] if shared else _told((*key, "identity"), identities_of, file, table)
     return [*found, *_told(("edge", "proxies"), proxies_of, file.edge)]
+
+
+def _listen(file: VerifierFile) -> Iterator[Fault]:
+    table, replay = file.service, file.replay
+    if table.socket is None and not table.tcp:
+        yield Fault(("service", "tcp"), "then it listens nowhere: name a socket")
+    if "socket_mode" in table.model_fields_set and table.socket is None:
+        yield Fault(("service", "socket_mode"), "is of a socket: name one")
+    if table.workers > 1 and replay is not None and replay.url_file is None and not replay.local_though_shared:
+        message = f"each of {table.workers} workers would accept a token once: give [replay] the URL of a store"
+        yield Fault(("service", "workers"), f"{message}, or local_though_shared = true")
 
 
 def _service(file: VerifierFile) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sealwright.config.fields import (
     ClaimDuration,
+    DrainDuration,
     Duration,
     HttpUrl,
     LeewayDuration,
@@ -18,6 +19,7 @@ from sealwright.config.fields import (
     RefreshDuration,
     ReplicaName,
     VerifyingAlgorithm,
+    Workers,
 )
 from sealwright.jose.algorithms import ALGORITHMS
 from sealwright.jose.claims import MAXIMUM_ACTORS
@@ -71,6 +73,12 @@ class ListenTable(_Table):
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: Port = Field(default=8701, description="The port.")
+    tcp: bool = Field(default=True, description="Whether to listen on host and port at all.")
+    socket: Path | None = Field(default=None, description="A unix socket to listen on as well, or instead.")
+    socket_mode: str = Field(default="0660", pattern="^0[0-7]{3}$", description="Who may connect to it, in octal.")
+    workers: Workers = Field(default=1, description="Processes that decide; each has keys and a cache of its own.")
+    drain: DrainDuration = Field(default=0, description="How long it goes on after a SIGTERM, and is not ready.")
+    log_accepted: bool = Field(default=False, description="Whether a token that is accepted has a line in the log.")
     cache_bytes: int = Field(
         default=16 * 1024 * 1024, ge=0, le=2**34, description="Memory for decisions, in each worker; 0 is none."
     )

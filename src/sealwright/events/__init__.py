@@ -28,6 +28,7 @@ from sealwright.events.signing import (
     TokenStatusChanged,
 )
 from sealwright.events.verifying import (
+    ConfigReloaded,
     EventsPolled,
     FileUse,
     KeyFileFailed,
@@ -41,6 +42,7 @@ from sealwright.events.verifying import (
     TokenDecided,
     TokenStatusAsked,
     TokenStatusChecked,
+    WorkerEnded,
 )
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "BackendChecked",
     "BreakGlassUsed",
     "CertificateLoaded",
+    "ConfigReloaded",
     "Event",
     "EventsPolled",
     "FileUse",
@@ -76,8 +79,10 @@ __all__ = [
     "TokenStatusAsked",
     "TokenStatusChanged",
     "TokenStatusChecked",
+    "WorkerEnded",
     "prepared",
     "tell",
+    "unobserved",
 ]
 
 Event = (
@@ -95,6 +100,8 @@ Event = (
     | TokenStatusAsked
     | TokenStatusChecked
     | CertificateLoaded
+    | ConfigReloaded
+    | WorkerEnded
     | BreakGlassUsed
     | BackendCalled
     | SigningWaited
@@ -136,3 +143,7 @@ def prepared(observer: Observer, event: TokenDecided) -> Again:
     if prepare is not None:
         return prepare(event)
     return lambda duration_s: observer.observe(replace(event, duration_s=duration_s))
+
+
+def unobserved(_: float) -> None:
+    """What a PreparingObserver has ready for a decision that is nothing to it."""

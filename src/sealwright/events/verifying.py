@@ -113,3 +113,22 @@ class TokenStatusChecked:
     outcome: Literal["valid", "revoked", "suspended", "inactive", "undecided", "let_through"]
     cached: bool
     age_s: float | None  # of the answer; None without one
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """The file of a verifier that runs was read again: what it says is in force, or was refused and changed nothing."""
+
+    outcome: Literal["done", "refused"]
+    duration_s: float
+    fault: str | None = None  # everything that is wrong with the file, each with its place
+    needs_restart: tuple[str, ...] = ()  # settings that differ and stay as they were
+    cannot_decide: tuple[str, ...] = ()  # required issuers over whose tokens nothing can be decided yet
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """One of several processes of a verifier ended while it should run; another takes its place."""
+
+    worker: int
+    exit_code: int | None  # below 0: the signal that ended it

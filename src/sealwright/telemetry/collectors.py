@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -113,13 +112,43 @@ class ReplayStores(Collector):
         )
 
 
-class WithoutCreated(Collector):
-    """A registry without the ``_created`` series: one for each child, and nobody reads them."""
+class CacheFigures(Protocol):
+    """What is shown of a decision cache."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    @property
+    def hits(self) -> int: ...
+
+    @property
+    def misses(self) -> int: ...
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class DecisionCaches(Collector):
+    """Reads the figures of the decision cache that is in force at scrape time; None is no cache."""
+
+    def __init__(self, figures: Callable[[], CacheFigures | None]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterable[Metric]:
+        return self._families()
 
     def collect(self) -> Iterable[Metric]:
-        for family in self._registry.collect():
-            family.samples = [sample for sample in family.samples if sample.name != f"{family.name}_created"]
-            yield family
+        lookups, entries, size_bytes = families = self._families()
+        if (found := self._figures()) is not None:
+            lookups.add_metric(["hit"], found.hits)
+            lookups.add_metric(["miss"], found.misses)
+            entries.add_metric([], found.entries)
+            size_bytes.add_metric([], found.size_bytes)
+        return families
+
+    def _families(self) -> tuple[CounterMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            CounterMetricFamily("decision_cache_lookups", "Accepted tokens, by memory or anew.", labels=["outcome"]),
+            GaugeMetricFamily("decision_cache_entries", "Tokens that are remembered.", labels=[]),
+            GaugeMetricFamily("decision_cache_size_bytes", "What they take at most.", labels=[]),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from sealwright.events import Again, Event, Observer, TokenDecided, prepared
+from sealwright.events import Again, Event, Observer, TokenDecided, prepared, unobserved
 
 
 class FanOut:
@@ -23,7 +23,8 @@ class FanOut:
                 self._count_failure()
 
     def prepared(self, event: TokenDecided) -> Again:
-        each = [prepared(observer, event) for observer in self._observers]
+        ready = (prepared(observer, event) for observer in self._observers)
+        each = [one for one in ready if one is not unobserved]
 
         def again(duration_s: float) -> None:
             for one in each:

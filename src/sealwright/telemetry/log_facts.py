@@ -10,6 +10,7 @@ from sealwright.events import (
     BackendChecked,
     BreakGlassUsed,
     CertificateLoaded,
+    ConfigReloaded,
     Event,
     EventsPolled,
     KeyFileFailed,
@@ -27,10 +28,12 @@ from sealwright.events import (
     TokenStatusAsked,
     TokenStatusChanged,
     TokenStatusChecked,
+    WorkerEnded,
 )
-from sealwright.telemetry.shown import shown, shown_source
+from sealwright.telemetry.shown import redacted, shown, shown_source
 from sealwright.telemetry.statement_logs import STATEMENT_FACTS, has_news
 
+LONGEST_FAULT = 8192
 _LEVELS = {"accepted": "info", "rejected": "warning", "undecided": "error"}
 
 
@@ -113,6 +116,23 @@ def _certificate(event: CertificateLoaded) -> dict[str, Any]:
     return {"level": _level(event), **facts}
 
 
+def _reloaded(event: ConfigReloaded) -> dict[str, Any]:
+    is_done = event.outcome == "done"
+    level = "error" if not is_done else "warning" if event.needs_restart or event.cannot_decide else "info"
+    facts: dict[str, Any] = {"level": level, "event": "config.reloaded", "outcome": event.outcome}
+    if event.fault is not None:
+        facts["fault"] = redacted(event.fault)[:LONGEST_FAULT]
+    if event.needs_restart:
+        facts["needs_restart"] = list(event.needs_restart)
+    if event.cannot_decide:
+        facts["cannot_decide"] = [shown(name) for name in event.cannot_decide]
+    return facts | {"duration_ms": round(event.duration_s * 1000, 3)}
+
+
+def _worker_ended(event: WorkerEnded) -> dict[str, Any]:
+    return {"level": "error", "event": "worker.ended", "worker": event.worker, "exit_code": event.exit_code}
+
+
 def _called(event: BackendCalled) -> dict[str, Any]:
     facts = {"level": _level(event), "event": "backend.called", "backend": shown(event.backend), "call": event.call}
     return facts | _result(event)
@@ -155,6 +175,8 @@ FACTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     TokenStatusChecked: _status_checked,
     BreakGlassUsed: _broke_glass,
     CertificateLoaded: _certificate,
+    ConfigReloaded: _reloaded,
+    WorkerEnded: _worker_ended,
     BackendCalled: _called,
     SchedulerTicked: _ticked,
     ScheduledStepFailed: _step_failed,

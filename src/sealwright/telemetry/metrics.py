@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.events import (
@@ -41,9 +40,9 @@ from sealwright.telemetry.collectors import (
     ReplayFigures,
     ReplayStores,
     SigningQueues,
-    WithoutCreated,
 )
 from sealwright.telemetry.decisions import Decisions
+from sealwright.telemetry.exposition import MEDIA_TYPE, page
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import Instruments
 from sealwright.telemetry.labels import LabelNames, algorithm_label, choice_label, reason_label
@@ -135,9 +134,9 @@ class Metrics:
         """Export the figures of these stores, as they are at a scrape. Once for each registry."""
         self.registry.register(ReplayStores(figures))
 
-    def exposition(self) -> tuple[bytes, str]:
-        """The body and the content type of a scrape, in the Prometheus text format."""
-        return generate_latest(WithoutCreated(self.registry)), CONTENT_TYPE_LATEST
+    def exposition(self, **labels: str) -> tuple[bytes, str]:
+        """The body and the content type of a scrape, in the Prometheus text format; each series has these labels."""
+        return page(self.registry, labels), MEDIA_TYPE
 
     def _signed(self, event: TokenSigned) -> None:
         issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)

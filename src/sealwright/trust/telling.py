@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sealwright.clock import Clock
 from sealwright.errors import Reason
-from sealwright.events import Again, Observer, TokenDecided, prepared, tell
+from sealwright.events import Again, Observer, TokenDecided, prepared, tell, unobserved
 from sealwright.trust.decision import Decision, Outcome
 from sealwright.trust.pipeline import Trail
 
@@ -43,7 +43,7 @@ class Telling:
     def again(self, trail: Trail) -> Again:
         """What observes a token that was accepted: the same for all of one issuer and key."""
         if self._observer is None:
-            return _nothing
+            return unobserved
         issuer, key = trail.issuer, trail.key
         assert issuer is not None
         assert key is not None
@@ -65,7 +65,3 @@ class Telling:
             reason=reason,
             duration_s=self._now() - trail.began,
         )
-
-
-def _nothing(_: float) -> None:
-    """Nobody observes."""

@@ -28,6 +28,7 @@ from sealwright.trust.revocation import RevocationList
 from sealwright.trust.revocation_feeds import ObeyedFeed
 from sealwright.trust.statement_reader import ReaderSettings
 from sealwright.trust.status_list import StatusListCheck
+from sealwright.trust.stores.memory import MemoryReplayStore
 from sealwright.trust.token_check import UNBOUND, TokenCheck
 from sealwright.wiring.key_sources import trusting
 from sealwright.wiring.obeying import Obeying, build_obeying
@@ -36,7 +37,9 @@ from sealwright.wiring.replay_stores import ReplayStoreOptions, open_replay_stor
 _CONFIRMED_BY = {"dpop": JKT, "mtls": X5T}
 
 
-def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Clock) -> Obeying | None:
+def build_obeyed(
+    file: VerifierFile, folder: Path, observer: Observer, clock: Clock, before: Obeying | None = None
+) -> Obeying | None:
     """What is obeyed of the trust root: the feed of each issuer that has one, and the poll of the key service.
 
     Raises ConfigurationError, and UnavailableError where the state of an earlier run cannot be read.
@@ -61,11 +64,15 @@ def build_obeyed(file: VerifierFile, folder: Path, observer: Observer, clock: Cl
         tls=None if table.ca_file is None else trusting(folder / table.ca_file),
         observer=observer,
         clock=clock,
+        before=before,
     )
 
 
-def build_store(file: VerifierFile, folder: Path) -> ReplayStore | None:
-    """The one store in which proofs and tokens count once, for all issuers. Raises ConfigurationError."""
+def build_store(file: VerifierFile, folder: Path, before: ReplayStore | None = None) -> ReplayStore | None:
+    """The one store in which proofs and tokens count once, for all issuers. Raises ConfigurationError.
+
+    The memory of this process that was used ``before`` is used on, whatever its capacity: nothing is forgotten.
+    """
     table = file.replay
     if table is None:
         return None
@@ -73,10 +80,14 @@ def build_store(file: VerifierFile, folder: Path) -> ReplayStore | None:
         capacity=table.capacity,
         timeout_s=table.timeout,
         window_s=table.window,
-        sharers=table.sharers,
+        sharers=max(table.sharers, file.service.workers),
         local_though_shared=table.local_though_shared,
     )
-    return open_replay_store("memory:" if table.url_file is None else _line(folder / table.url_file), options)
+    store = open_replay_store("memory:" if table.url_file is None else _line(folder / table.url_file), options)
+    if isinstance(store, MemoryReplayStore) and isinstance(before, MemoryReplayStore):
+        store.close()
+        return before
+    return store
 
 
 def build_proofs(file: VerifierFile, folder: Path) -> DpopProofs:

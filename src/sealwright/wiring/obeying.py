@@ -53,9 +53,15 @@ class Obeying:
     """
 
     def __init__(
-        self, feeds: RevocationFeeds, poll_parts: PollParts | None, observer: Observer | None, clock: Clock
+        self,
+        feeds: RevocationFeeds,
+        poll_parts: PollParts | None,
+        observer: Observer | None,
+        clock: Clock,
+        before: Obeying | None = None,
     ) -> None:
         self.revocation = feeds
+        self.instances: dict[int, str] = {} if before is None else before.instances  # of each process, after a fork
         self._acceptance = Acceptance(clock)
         self.observer: Observer = FanOut(*([observer] if observer else []), self._acceptance)
         self._parts, self._clock = poll_parts, clock
@@ -122,7 +128,8 @@ class PollParts:
             return trying(trial.audience, trial.kind == "rehearsal").decide(trial.token)
 
         def reporting() -> Reporting:
-            return Reporting(self.name, _instance(), verifier.issuers, obeying.revocation, acceptance)
+            instance = obeying.instances.setdefault(os.getpid(), _instance())
+            return Reporting(self.name, instance, verifier.issuers, obeying.revocation, acceptance)
 
         incoming = IncomingEvents(self.root, transmitter=self.transmitter, receiver=self.name)
         return EventPoll(
@@ -149,11 +156,13 @@ def build_obeying(
     tls: ssl.SSLContext | None = None,
     observer: Observer | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    before: Obeying | None = None,
 ) -> Obeying:
     """``name`` is that of the verifier, which all its workers share, and the subject of its credential.
 
     Without ``service_url`` nothing is polled. ``public_url`` is how the service calls itself in its events, where that
-    is not how it is reached from here.
+    is not how it is reached from here. In the place of one that was there
+    ``before`` it reports under the same name of this process.
 
     Raises ConfigurationError ``settings.*``, and UnavailableError where the state of an earlier run cannot be read.
     """
@@ -167,7 +176,7 @@ def build_obeying(
         base = service_url.rstrip("/")
         line = PollLine(base, credential_in(credential_file, base, tls, clock), tls)
         parts = PollParts(root, name, public_url or base, line, clock)
-    return Obeying(obeyed, parts, observer, clock)
+    return Obeying(obeyed, parts, observer, clock, before)
 
 
 def _was_never_fetched(source: KeySource) -> bool:

@@ -19,6 +19,7 @@ from sealwright.trust.decision import Verified
 from sealwright.trust.identity import Identity
 from sealwright.trust.issuers import TrustedIssuer
 from sealwright.trust.key_source import ReportingSource
+from sealwright.trust.policy import VerificationPolicy
 from sealwright.trust.replay import ReplayStore
 from sealwright.trust.revocation_feeds import RevocationFeeds
 from sealwright.trust.verifier import Verifier
@@ -32,6 +33,9 @@ from sealwright.wiring.issuer_checks import (
 )
 from sealwright.wiring.key_sources import build_source
 from sealwright.wiring.obeying import Obeying, Refreshed
+
+_OF_SERVICE = {"host", "port", "socket", "workers"}
+_FETCH = ("discovery", "jwks_url", "ca_file", "last_good_file", "keys_outage", "private_addresses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class VerifyingSide:
     has_routes: bool
     store: ReplayStore | None
     obeyed: Obeying | None
+    folder: Path = Path()
 
     def verifier_of(self, audience: str | None) -> Verifier:
         """Raises RejectedError ``request.malformed`` for an audience that is nobody's here."""
@@ -105,32 +110,57 @@ class VerifyingSide:
         if self.obeyed is not None:
             self.obeyed.start(self.verifier)
 
-    def close(self) -> None:
+    def close(self, successor: VerifyingSide | None = None) -> None:
+        """All but what a successor took over stops."""
         if self.obeyed is not None:
             self.obeyed.close()
-        self.verifier.close()
-        if self.store is not None:
+        taken = [] if successor is None else [one.source for one in successor.issuers.values()]
+        for issuer in self.issuers.values():
+            if not any(issuer.source is one for one in taken):
+                issuer.source.close()
+        if self.store is not None and (successor is None or successor.store is not self.store):
             self.store.close()
 
 
 def read_settings(settings: VerifierSettings) -> tuple[VerifierFile, Path]:
     """The file, and the folder at which its paths begin. Raises ConfigurationError ``settings.invalid``."""
-    issuer = settings.model_dump(exclude={"config", "host", "port"})
+    service = settings.model_dump(include=_OF_SERVICE, exclude_none=True)
+    issuer = settings.model_dump(exclude={"config", *_OF_SERVICE})
     if settings.config is None:
-        return file_of_one(issuer), Path()
+        return _served(file_of_one(issuer), service), Path()
     refuse_both(issuer)
-    return check_file(settings.config).checked(), settings.config.parent
+    if "socket" in service:  # a variable is of this process, not of the folder of the file
+        service["socket"] = service["socket"].absolute()
+    return _served(check_file(settings.config).checked(), service), settings.config.parent
 
 
-def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> VerifyingSide:
-    """Fetches nothing yet. Raises ConfigurationError ``settings.invalid``."""
-    routes, store, obeyed = routes_of(file), build_store(file, folder), build_obeyed(file, folder, observer, clock)
+def _served(file: VerifierFile, service: Mapping[str, Any]) -> VerifierFile:
+    """As variables say where it listens."""
+    return file.model_copy(update={"service": file.service.model_copy(update=service)})
+
+
+def build_verifying(
+    file: VerifierFile,
+    folder: Path,
+    observer: Observer,
+    clock: Clock = SYSTEM_CLOCK,
+    *,
+    predecessor: VerifyingSide | None = None,
+) -> VerifyingSide:
+    """Fetches nothing yet. Raises ConfigurationError ``settings.invalid``.
+
+    Of a predecessor it takes over what this process remembers of tokens that were presented, and the fetched keys of
+    issuers whose keys come from where they came from.
+    """
+    routes, store = routes_of(file), build_store(file, folder, predecessor.store if predecessor else None)
+    obeyed = build_obeyed(file, folder, observer, clock, predecessor.obeyed if predecessor else None)
     observer, proofs = observer if obeyed is None else obeyed.observer, build_proofs(file, folder)
     revocation = None if obeyed is None else obeyed.revocation
     issuers: dict[str, VerifyingIssuer] = {}
     for name, table in file.issuers.items():
         policy = policy_of(name, table)
-        source = build_source(table, policy, folder, observer, clock, service=file.sealwright)
+        source = _fetched_as(predecessor, folder, table, policy)
+        source = source or build_source(table, policy, folder, observer, clock, service=file.sealwright)
         admission = Admission(identities_of(file, table), routes)
         parts = CheckParts(policy, source, revocation, store, folder, observer, clock)
         trusted = TrustedIssuer(
@@ -150,7 +180,18 @@ def build_verifying(file: VerifierFile, folder: Path, observer: Observer, clock:
         for audience in audiences
     }
     everyone = verifier((one.trusted for one in issuers.values()), file.service.cache_bytes)
-    return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed)
+    return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed, folder)
+
+
+def _fetched_as(
+    side: VerifyingSide | None, folder: Path, table: VerifierIssuerTable, policy: VerificationPolicy
+) -> ReportingSource | None:
+    """The source before, where keys are fetched as they were. A file of CAs may have changed: then fetch anew."""
+    before = side.issuers.get(str(policy.issuer)) if side is not None and side.folder == folder else None
+    fetched = bool(table.jwks_url or table.discovery) and table.ca_file is None
+    if before is None or not fetched or policy.algorithms != before.trusted.policy.algorithms:
+        return None
+    return before.source if all(getattr(table, name) == getattr(before.table, name) for name in _FETCH) else None
 
 
 def _needs_store(table: VerifierIssuerTable) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import UnavailableError
@@ -67,8 +68,10 @@ class VersionWatch:
         self.ask()  # it may have been long since it was made
 
     def _run(self, every_s: float) -> None:
-        while not self._closed.wait(every_s):
-            try:
+        """An answer that was long in coming, as after an outage, is old already: the next is asked for at once."""
+        pause_s = every_s
+        while not self._closed.wait(pause_s):
+            pause_s = every_s
+            with suppress(UnavailableError):  # its age says so
                 self.ask()
-            except UnavailableError:
-                continue  # its age says so
+                pause_s = max(0.0, every_s - self.age_s())

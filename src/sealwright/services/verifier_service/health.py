@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,17 +12,26 @@ from starlette.routing import Route
 
 from sealwright.errors import Reason, RejectedError, SealwrightError
 from sealwright.services import http
-from sealwright.wiring.observing import Observing
+from sealwright.services.verifier_service.figures import Figures
 from sealwright.wiring.verifying import VerifyingIssuer, VerifyingSide
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-class HealthPages:
-    """Metrics and status are for callers on this machine."""
+class Worker(Protocol):
+    """The process whose pages these are."""
 
-    def __init__(self, verifying: VerifyingSide, observing: Observing) -> None:
-        self._verifying, self._observing = verifying, observing
+    is_draining: bool
+
+    @property
+    def figures(self) -> Figures: ...
+
+
+class HealthPages:
+    """Metrics and status are for callers on this machine: on loopback, or over the unix socket."""
+
+    def __init__(self, verifying: VerifyingSide, worker: Worker) -> None:
+        self._verifying, self._worker = verifying, worker
 
     def routes(self) -> list[Route]:
         return [
@@ -35,11 +45,11 @@ class HealthPages:
         return PlainTextResponse("alive\n")
 
     async def ready(self, _: Request) -> Response:
-        """Ready means: it can decide over the tokens of every issuer that is required."""
+        """Ready means: it can decide over the tokens of every issuer that is required, and goes on doing so."""
         issuers = self._verifying.issuers
-        answers = await asyncio.gather(*map(_can_decide, issuers.values()))
-        states = dict(zip(issuers, answers, strict=True))
-        is_ready = all(states[name] for name, one in issuers.items() if one.table.required)
+        states = {} if self._worker.is_draining else await decidable(self._verifying)
+        is_ready = all(states.get(name, False) for name, one in issuers.items() if one.table.required)
+        is_ready = is_ready and not self._worker.is_draining
         headers = _NOT_KEPT if is_ready else {**_NOT_KEPT, "Retry-After": str(http.RETRY_AFTER_S)}
         return http.json_response(
             {"ready": is_ready, "issuers": states}, status=200 if is_ready else 503, headers=headers
@@ -47,12 +57,18 @@ class HealthPages:
 
     async def metrics(self, request: Request) -> Response:
         _check_near(request)
-        body, media_type = self._observing.metrics.exposition()
+        body, media_type = await self._worker.figures.page()
         return Response(body, media_type=media_type)
 
     async def status(self, request: Request) -> Response:
         _check_near(request)
         return http.json_response(self._verifying.status(), headers=_NOT_KEPT)
+
+
+async def decidable(verifying: VerifyingSide) -> dict[str, bool]:
+    """Of each issuer, whether its tokens can be decided over now. Fetches keys where there are none."""
+    answers = await asyncio.gather(*map(_can_decide, verifying.issuers.values()))
+    return dict(zip(verifying.issuers, answers, strict=True))
 
 
 async def _can_decide(issuer: VerifyingIssuer) -> bool:
@@ -64,5 +80,7 @@ async def _can_decide(issuer: VerifyingIssuer) -> bool:
 
 
 def _check_near(request: Request) -> None:
-    if not http.from_loopback(request):
+    server = request.scope.get("server")
+    by_unix_socket = server is not None and server[1] is None
+    if not by_unix_socket and not http.from_loopback(request):
         raise RejectedError(Reason.REQUEST_NOT_FOUND, "there is nothing at this path")

@@ -5,28 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-
-import uvicorn
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from socket import socket
 
 from sealwright.config.verifier_file import check_file, schema
-from sealwright.config.verifier_tables import EdgeTable
-from sealwright.errors import SealwrightError
-from sealwright.services import http
-from sealwright.services.listening import listening
-from sealwright.services.verifier_service.app import DecisionEndpoint
-from sealwright.services.verifier_service.forward_auth import ForwardAuth
-from sealwright.services.verifier_service.health import HealthPages
+from sealwright.config.verifier_tables import ListenTable, VerifierFile
+from sealwright.errors import ConfigurationError, Reason, SealwrightError
+from sealwright.services.listening import listening, listening_at
+from sealwright.services.verifier_service.figures import Place
+from sealwright.services.verifier_service.http_server import server_config
+from sealwright.services.verifier_service.live import Live
+from sealwright.services.verifier_service.workers import EXIT_WRONG, Workers, serve_alone, stop_in_order
 from sealwright.settings import VerifierSettings
-from sealwright.wiring.observing import Observing, build_observing, log_config
-from sealwright.wiring.verifying import VerifyingSide, build_verifying, read_settings
-
-EXIT_WRONG = 6
+from sealwright.wiring.observing import build_observing
+from sealwright.wiring.verifying import build_verifying, read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,10 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         settings = VerifierSettings.load(config=given.config)
-        sys.exit(check(settings)) if given.check else serve(settings)
+        sys.exit(check(settings) if given.check else serve(settings))
     except SealwrightError as error:
         sys.stderr.write(f"sealwright-verifier: {error}\n")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # told to stop before it served
+        sys.exit(0)
 
 
 def check(settings: VerifierSettings) -> int:
@@ -50,47 +48,59 @@ def check(settings: VerifierSettings) -> int:
         sys.stdout.writelines(f"{read.written(fault)}\n" for fault in read.faults)
         if any(not fault.warning for fault in read.faults):
             return EXIT_WRONG
-    file, folder = read_settings(settings)
-    build_verifying(file, folder, build_observing(file.issuers.keys()).observer).close()
-    sys.stdout.write(f"valid: {', '.join(file.issuers)}\n")
+    sys.stdout.write(f"valid: {', '.join(_tried(settings)[0].issuers)}\n")
     return 0
 
 
-def serve(settings: VerifierSettings) -> None:
-    """Raises ConfigurationError ``settings.*`` before it listens."""
+def serve(settings: VerifierSettings) -> int:
+    """The exit code of an orderly stop. Raises ConfigurationError ``settings.*`` before it listens."""
+    stop_in_order()
     file, folder = read_settings(settings)
-    host = file.service.host if settings.host is None else settings.host
-    port = file.service.port if settings.port is None else settings.port
-    with listening(host, port, setting="SEALWRIGHT_VERIFIER_PORT") as listener:
-        observing = build_observing(file.issuers.keys(), logs=sys.stderr)
-        verifying = build_verifying(file, folder, observing.observer)
-        if (store := verifying.store) is not None:
-            observing.metrics.watch_replay_stores(lambda: [store.figures()])
-        app = build_app(verifying, observing, file.edge)
-        config = uvicorn.Config(app, log_config=log_config(), server_header=False)
-        with suppress(KeyboardInterrupt):  # raised once more after an orderly stop
-            uvicorn.Server(config).run(sockets=[listener])
+    with ExitStack() as stack:
+        sockets = _listen(file.service, folder, stack)
+        if file.service.workers == 1:
+            serve_alone(server_config(partial(Live, settings), 1), sockets)
+            return 0
+        _tried(settings)
+        return _serve_together(settings, file.service, sockets, stack)
 
 
-def build_app(verifying: VerifyingSide, observing: Observing, edge: EdgeTable) -> ASGIApp:
-    """Decisions for the audiences of the file; the caller may name one of them, and no other."""
-    pages, proxies = _pages(verifying, observing), ForwardAuth(verifying, edge)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        asked_by_proxy = scope["type"] == "http" and proxies.answers(scope["path"])
-        await (proxies if asked_by_proxy else pages)(scope, receive, send)
-
-    return app
-
-
-def _pages(verifying: VerifyingSide, observing: Observing) -> Starlette:
-    decisions = DecisionEndpoint(verifying.verifier_of, verifying.identity_of, routes=verifying.has_routes)
-    return Starlette(
-        routes=[*decisions.routes(), *HealthPages(verifying, observing).routes()],
-        middleware=[Middleware(http.BodyLimit)],
-        exception_handlers=http.EXCEPTION_HANDLERS,
-        lifespan=_running(verifying),
+def _serve_together(settings: VerifierSettings, table: ListenTable, sockets: list[socket], stack: ExitStack) -> int:
+    count, private = table.workers, Path(stack.enter_context(_private_folder()))
+    workers = Workers(
+        lambda number: server_config(partial(Live, settings, Place(number, count, private)), count),
+        count,
+        table.drain,
+        sockets,
+        build_observing((), logs=sys.stderr).observer,
     )
+    workers.run()
+    return workers.exit_code
+
+
+def _listen(table: ListenTable, folder: Path, stack: ExitStack) -> list[socket]:
+    sockets = []
+    if table.tcp:
+        sockets.append(stack.enter_context(listening(table.host, table.port, setting="SEALWRIGHT_VERIFIER_PORT")))
+    if table.socket is not None:
+        sockets.append(stack.enter_context(listening_at(folder / table.socket, int(table.socket_mode, 8))))
+    return sockets
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Nobody else may enter it. Raises ConfigurationError where no folder can be made."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="sealwright-verifier-")
+    except OSError as error:
+        message = f"several workers need a folder for their sockets: {error.strerror}; name one with TMPDIR"
+        raise ConfigurationError(Reason.SETTINGS_INVALID, message) from error
+
+
+def _tried(settings: VerifierSettings) -> tuple[VerifierFile, Path]:
+    """Builds what would run, and nothing of it runs. Raises ConfigurationError."""
+    file, folder = read_settings(settings)
+    build_verifying(file, folder, build_observing(file.issuers.keys()).observer).close()
+    return file, folder
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,13 +112,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="say everything that is wrong with the file, and stop")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, and stop")
     return parser
-
-
-def _running(verifying: VerifyingSide) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        verifying.start()
-        yield
-        verifying.close()
-
-    return lifespan
