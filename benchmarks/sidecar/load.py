@@ -19,12 +19,13 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What one run found. ``cpu_s`` is the processor time of one answer, of the program alone."""
+    """What one run found. ``cpu_s`` is what one answer costs the program; ``tokens`` is how many were used."""
 
     per_second: float
     p50_s: float
     p95_s: float
     cpu_s: float
+    tokens: int
 
 
 def run(
@@ -51,7 +52,8 @@ def run(
     if found["refused"] or found["broken"] or not found["requests"]:
         raise RefusedError(f"{program.name}: {found}")
     per_second = found["requests"] / found["seconds"]
-    return Load(per_second, found["p50_s"], found["p95_s"], used_s / found["requests"])
+    used = found["requests"] // TIMES + SET if repeated else found["requests"]
+    return Load(per_second, found["p50_s"], found["p95_s"], used_s / found["requests"], int(used))
 
 
 def _said(program: Program, printed: str) -> dict[str, float]:

@@ -17,7 +17,6 @@ from benchmarks.sidecar.tokens import ALGORITHMS, Tokens
 USES = {"different": (OURS, BARE, ENVOY, HAPROXY), "repeated": (OURS, BARE, BARE_HEADERS, ENVOY_CACHED)}
 CONNECTIONS = 32  # of each worker
 PAUSE_MS = 6
-_SKIPPED = 6 * load.SET + 1  # each round begins elsewhere
 
 
 @dataclass
@@ -29,6 +28,7 @@ class Row:
     workers: int
     loads: dict[str, Load] = field(default_factory=dict)
     paced: dict[str, Load] = field(default_factory=dict)  # at about half of the rate above
+    used: dict[str, int] = field(default_factory=dict)  # tokens so far, of which each comes once
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ def measure(field: Field, tokens: Tokens, *, rounds: int, seconds: int, note: Ca
         shuffled.shuffle(turns)
         note(f"{field.workers} workers, round {number + 1} of {rounds}")
         for row, name in turns:
-            one = _run(field, tokens, row, name, seconds=seconds, skip=number * _SKIPPED)
+            one = _run(field, tokens, row, name, seconds=seconds)
             found.setdefault((row.alg, row.use, name), []).append(one)
     for (alg, use, name), loads in found.items():
         rows[alg, use].loads[name] = _median(loads)
@@ -67,7 +67,7 @@ def pace(field: Field, tokens: Tokens, rows: list[Row], *, seconds: int, note: C
     for row in rows:
         note(f"half of saturation: {row.title}")
         for name, full in row.loads.items():
-            run = partial(_run, field, tokens, row, name, skip=7, pause_ms=PAUSE_MS)
+            run = partial(_run, field, tokens, row, name, pause_ms=PAUSE_MS)
             row.paced[name] = _paced(run, full.per_second / 2, seconds)
 
 
@@ -81,16 +81,20 @@ def _paced(run: Callable[..., Load], per_second: float, seconds: int) -> Load:
 def _run(
     field: Field, tokens: Tokens, row: Row, name: str, *, connections: int | None = None, **options: object
 ) -> Load:
+    """Goes on at the token where the last run with this contestant ended."""
     contestant = field.running[name]
-    return load.run(
+    found = load.run(
         contestant.program,
         contestant.urls[row.alg],
         getattr(tokens, row.use)[row.alg],
         repeated=row.use == "repeated",
         connections=connections or CONNECTIONS * field.workers,
         core=cores(field.workers)[1],
+        skip=row.used.get(name, 0),
         **options,  # type: ignore[arg-type]
     )
+    row.used[name] = row.used.get(name, 0) + found.tokens
+    return found
 
 
 def _takes_part(field: Field, name: str, alg: str) -> bool:

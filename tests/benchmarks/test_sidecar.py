@@ -24,7 +24,7 @@ from sealwright.config.verifier_file import check_file
 
 
 def load(per_second: float, p95_s: float = 0.001) -> Load:
-    return Load(per_second, p95_s / 2, p95_s, 1 / per_second)
+    return Load(per_second, p95_s / 2, p95_s, 1 / per_second, 1)
 
 
 def test_rates_are_judged_against_each_peer_and_the_bare_app() -> None:
