@@ -39,7 +39,7 @@ properties: .venv/installed-dev ## every property test with two hundred times th
 fuzz: .venv/installed-dev ## made-up input for every parser, guided by coverage (SECONDS for each)
 	@$(BIN)/python tests/fuzz/campaign.py --seconds $(SECONDS)
 
-bench: .venv/installed-bench ## signing and verifying beside the raw primitive and the peers (ONLY=ES256, ONLY=key-cache, ONLY=serverless)
+bench: .venv/installed-bench ## signing and verifying beside the raw primitive and the peers (ONLY=ES256, key-cache, sidecar, serverless)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: .venv/installed-dev ## resolve the locked packages anew

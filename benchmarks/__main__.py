@@ -1,7 +1,8 @@
 """Run everything, print the tables, write them as JSON and as a plot: ``python -m benchmarks [ES256 …]``.
 
 The experiments with key caches are apart, ``python -m benchmarks key-cache [A F X …]``, and so are functions:
-``python -m benchmarks serverless``.
+``python -m benchmarks serverless``. The sidecar is part of a run over all algorithms, and may be had alone:
+``python -m benchmarks sidecar``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmarks.newer_python import measure_newer
 from benchmarks.results import Results
 from benchmarks.rows import measure_rows
 from benchmarks.serverless import __main__ as serverless
+from benchmarks.sidecar import __main__ as sidecar
 from benchmarks.sizes import measure_sizes
 from benchmarks.steps import measure_steps
 from benchmarks.threads import ROUNDS as THREAD_ROUNDS
@@ -31,6 +33,7 @@ from sealwright.jose.algorithms import ASYMMETRIC
 
 MODE_ALGORITHMS = ("ES256", "EdDSA")
 LOAD_S = 3.0
+_APART = {"key-cache": key_cache.main, "serverless": serverless.main, "sidecar": sidecar.main}
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -39,11 +42,10 @@ def main() -> None:
     parser.add_argument("algorithms", nargs="*", help=f"only these of {' '.join(ALGORITHMS)}")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: is it working? Not for quoting")
     arguments = parser.parse_args()
-    if arguments.algorithms[:1] == ["key-cache"]:
-        key_cache.main([*arguments.algorithms[1:], *(["--quick"] if arguments.quick else [])])
-        return
-    if arguments.algorithms == ["serverless"]:
-        serverless.main(["--quick"] if arguments.quick else [])
+    apart = _APART.get("".join(arguments.algorithms[:1]))
+    options = ["--quick"] if arguments.quick else []
+    if apart is not None:
+        apart([*arguments.algorithms[1:], *options])
         return
     chosen = arguments.algorithms or list(ALGORITHMS)
     if not set(chosen) <= set(ALGORITHMS):
@@ -55,6 +57,8 @@ def main() -> None:
     results.write_json(FOLDER / "latest.json")
     plot.write(results, FOLDER / "latest.svg")
     Console().print("written: benchmarks/results/latest.json and latest.svg", highlight=False)
+    if not arguments.algorithms:
+        sidecar.main(options)
 
 
 def measure(algorithms: list[str], divisor: int) -> Results:

@@ -45,11 +45,16 @@ def measure_newer(algorithms: Sequence[str], *, rounds: int) -> Newer:
     if python is None:
         return Newer(missing=missing)
     try:
-        printed = _run([python, "-m", "benchmarks.child", str(rounds), *algorithms])
+        printed = run_in(python, "benchmarks.child", str(rounds), *algorithms)
     except subprocess.CalledProcessError as error:
         return Newer(missing=_failure(python, error))
     found = json.loads(printed)
     return Newer(found["python"], [Row(**row) for row in found["rows"]], found["versions"])
+
+
+def run_in(python: str, module: str, *arguments: str) -> str:
+    """What a module of ours prints there. Raises CalledProcessError."""
+    return _run([python, "-m", module, *arguments])
 
 
 def _failure(interpreter: str, error: subprocess.CalledProcessError) -> str:

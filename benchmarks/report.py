@@ -36,7 +36,7 @@ def show(results: Results) -> None:
     console.print(_threads(results.threads))
     console.print(*(_steps(verb, results.steps) for verb in ("verify", "sign")))
     console.print(*signing_report.tables(results.backends, results.modes, results.endpoint))
-    console.print(_verdicts(results.verdicts()))
+    console.print(verdict_table(results.verdicts()))
     for note in results.notes():
         console.print(f"[dim]{NOTHING} {note}[/dim]", highlight=False)
 
@@ -83,7 +83,7 @@ def _steps(verb: str, found: Sequence[Steps]) -> Table:
     return table
 
 
-def _verdicts(verdicts: Iterable[Verdict]) -> Table:
+def verdict_table(verdicts: Iterable[Verdict]) -> Table:
     table = new_table("Targets", "what", "target", "measured", "")
     for one in verdicts:
         bound = f"at {'least' if one.at_least else 'most'} {_times(one.limit)}"

@@ -61,6 +61,20 @@ class Shelf:
         pass
 
 
+class Prompt(Shelf):
+    """One that says at once what it knows."""
+
+    def known(self, key_id: str | None) -> Any:
+        return None if self.keys is None else self.keys.find(key_id)
+
+
+class Slow(Shelf):
+    """One that always has to be waited for."""
+
+    def known(self, _: str | None) -> Any:
+        return None
+
+
 class Withdrawn:
     """What is revoked, or too old to tell."""
 
@@ -100,9 +114,9 @@ class Status:
 class World:
     """One verifier with a cache and one without, over the same keys, revocations and clock."""
 
-    def __init__(self, cache_bytes: int = MEBIBYTE) -> None:
+    def __init__(self, cache_bytes: int = MEBIBYTE, shelf: type[Shelf] = Prompt) -> None:
         self.clock, self.withdrawn, self.status = ManualClock(), Withdrawn(), Status()
-        self.shelves = {name: Shelf([key.public for key in keys]) for name, keys in SIGNING.items()}
+        self.shelves = {name: shelf([key.public for key in keys]) for name, keys in SIGNING.items()}
         self.plain, self.cached = self._verifier(0), self._verifier(cache_bytes)
 
     def _verifier(self, cache_bytes: int) -> sw.Verifier:
@@ -157,9 +171,13 @@ PATHS = st.sampled_from([None, "/open/1", "/closed/1", "/elsewhere", "/open/../c
 class Cached(RuleBasedStateMachine):
     """Whatever happens to keys, revocations, clocks and tokens: both verifiers say the same of every presentation."""
 
-    @initialize(issuer=st.sampled_from(ISSUERS), cache_bytes=st.sampled_from([MEBIBYTE, 64 * 1024]))
-    def begin(self, issuer: str, cache_bytes: int) -> None:
-        self.world, self.issuer, self.tokens = World(cache_bytes), issuer, list[str]()
+    @initialize(
+        issuer=st.sampled_from(ISSUERS),
+        cache_bytes=st.sampled_from([MEBIBYTE, 64 * 1024]),
+        shelf=st.sampled_from([Shelf, Prompt, Prompt, Slow]),
+    )
+    def begin(self, issuer: str, cache_bytes: int, shelf: type[Shelf]) -> None:
+        self.world, self.issuer, self.tokens = World(cache_bytes, shelf), issuer, list[str]()
         self.way, self.asked = "decide", dict[str, Any]()
 
     @rule(which=st.integers(0, 1), forged=st.integers(0, 4), more=st.just({}) | MORE)
@@ -292,10 +310,43 @@ def test_checks_are_asked_about_each_presentation(world: World, wait: bool) -> N
     assert [outcome(asked), outcome(asked)] == [None, None]
     world.status.suspended.add("alice")
     assert outcome(asked) == Reason.TOKEN_INACTIVE
-    at = [outcome(routed, evidence=Evidence(method="GET", path=path)) for path in ("/open/1", "/closed/1", "/open/2")]
-    assert at == [None, Reason.CLAIMS_SCOPE, None]
+    paths = ("/open/1", "/closed/1", "/open/2", "/closed/1", "/elsewhere", "/open/1")
+    at = [outcome(routed, evidence=Evidence(method="GET", path=path)) for path in paths]
+    assert at == [None, Reason.CLAIMS_SCOPE, None, Reason.CLAIMS_SCOPE, Reason.ROUTE_DENIED, None]
     assert outcome(routed, scopes=frozenset({"write"})) == Reason.CLAIMS_SCOPE
     assert hits(world) >= 2
+
+
+@pytest.mark.parametrize("shelf", [Shelf, Prompt, Slow])
+def test_whatever_a_source_knows_at_once_every_way_says_the_same(shelf: type[Shelf]) -> None:
+    world = World(shelf=shelf)
+    token, forged = ordinary(world), world.token("plain", IMPOSTORS[REFUSED])
+    for one in (world.cached, world.plain):
+        assert [asyncio.run(one.adecide(token)).outcome for _ in range(3)] == ["accepted"] * 3
+        assert asyncio.run(one.adecide(forged)).reason == Reason.SIGNATURE_INVALID
+    assert hits(world) == 2
+
+
+def test_the_event_of_a_remembered_token_names_its_own_key_and_time() -> None:
+    class Ticking(ManualClock):
+        def monotonic(self) -> float:
+            self.advance(0.25)
+            return super().monotonic()
+
+    class Seen:
+        def observe(self, event: Any) -> None:
+            seen.append((event.issuer, event.algorithm, event.key_id, event.outcome, event.duration_s))
+
+    seen: list[Any] = []
+    world, keys = World(), [sw.PrivateJWK.generate("ES256", key_id=name) for name in ("one", "two")]
+    policy = VerificationPolicy(issuer="plain", audience="orders")
+    issuer = TrustedIssuer(policy, Prompt([key.public for key in keys]))
+    verifier = sw.Verifier(issuers=[issuer], cache_bytes=MEBIBYTE, clock=Ticking(), observer=Seen())
+    for token in [world.token("plain", key) for key in keys] * 4:
+        assert verifier.decide(token).accepted
+    assert {event[:4] for event in seen[::2]} == {("plain", "ES256", "one", "accepted")}
+    assert {event[:4] for event in seen[1::2]} == {("plain", "ES256", "two", "accepted")}
+    assert [event[4] for event in seen[4:]] == [0.25] * 4
 
 
 @pytest.mark.parametrize("second", [-2, -1, 0, 1])
@@ -343,9 +394,14 @@ def test_no_token_that_differs_by_one_character_is_a_hit(world: World) -> None:
 
 def test_the_very_same_decision_is_handed_out_and_nobody_can_change_its_claims(world: World) -> None:
     token = ordinary(world, roles=["reader"], inner={"list": [1]})
-    first, second = world.cached.decide(token), world.cached.decide(token)
-    assert first is second
-    claims: Any = second.verified.claims  # type: ignore[union-attr]
+    first, second, third = (world.cached.decide(token) for _ in range(3))
+    assert first == second is third
+    for seen in (first, second):
+        check_frozen(seen.verified.claims)  # type: ignore[union-attr]
+    assert world.cached.decide(token).verified.claims["roles"] == ["reader"]  # type: ignore[union-attr]
+
+
+def check_frozen(claims: Any) -> None:
     for change in (
         lambda: claims.update(sub="eve"),
         lambda: claims.pop("sub"),
@@ -359,7 +415,6 @@ def test_the_very_same_decision_is_handed_out_and_nobody_can_change_its_claims(w
     mine = copy.deepcopy(claims)
     mine["roles"].append("admin")
     assert pickle.loads(pickle.dumps(claims)) == claims == json.loads(json.dumps(claims))
-    assert world.cached.decide(token).verified.claims["roles"] == ["reader"]  # type: ignore[union-attr]
 
 
 def test_it_stays_within_its_bytes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -85,6 +86,15 @@ def outcome(call: Any) -> tuple[Any, Any]:
         return type(error).__name__, error.reason
 
 
+def answered(waiting: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        waiting.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
 class NoShortcut:
     def verify(self, *_: Any) -> None:
         """Leaves every token to the pipeline."""
@@ -103,12 +113,29 @@ def check_alike(token: Any, keys: Any, rules: dict[str, Any], scopes: frozenset[
     expected = outcome(lambda: by_steps.verify(token, scopes=scopes))
     assert outcome(lambda: quick.verify(token, scopes=scopes)) == expected
     assert outcome(lambda: unobserved.verify(token, scopes=scopes)) == expected
+    assert answered(quick.adecide(token, scopes=scopes)).to_dict() == by_steps.decide(token, scopes=scopes).to_dict()
     assert seen[0] == seen[1] != []
+    check_remembered(token, scopes, keys, rules, seen[1][-1])
     decision, told = quick.decide(token, scopes=scopes), quick.decide(token, scopes=scopes, explain=True)
     assert told.steps is not None
     assert (told.outcome, told.reason, told.verified) == (decision.outcome, decision.reason, decision.verified)
     assert [step.reason for step in told.steps[:-1]] == [None] * (len(told.steps) - 1)
     assert told.steps[-1].reason == decision.reason
+
+
+def check_remembered(token: Any, scopes: frozenset[str], keys: Any, rules: dict[str, Any], event: TokenDecided) -> None:
+    """Seen for the first time, remembered, and asked for with less: decided and observed as if it were new."""
+    seen: list[TokenDecided] = []
+    cached = sw.Verifier(
+        issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=CLOCK, observer=Seen(seen), cache_bytes=2**16, **rules
+    )
+    plain = sw.Verifier(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=CLOCK, **rules)
+    for wanted in (scopes, scopes, frozenset[str](), frozenset({"read", "write"}), scopes):
+        expected = plain.decide(token, scopes=wanted).to_dict()
+        assert cached.decide(token, scopes=wanted).to_dict() == expected
+        assert answered(cached.adecide(token, scopes=wanted)).to_dict() == expected
+    assert seen[0] == seen[1] == seen[-1] == event
+    assert len(seen) == 10
 
 
 @given(tokens() | st.text(max_size=20) | st.binary(max_size=20), st.sampled_from(SETS), st.sampled_from(RULES))

@@ -6,7 +6,8 @@ Durations are in seconds. Issuer names come from configuration, never from a tok
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from sealwright.events.signing import (
@@ -45,6 +46,7 @@ from sealwright.events.verifying import (
 )
 
 __all__ = [
+    "Again",
     "BackendCall",
     "BackendCalled",
     "BackendChecked",
@@ -60,6 +62,7 @@ __all__ = [
     "KeySourceRefreshed",
     "Observer",
     "OrphansCounted",
+    "PreparingObserver",
     "ReplayClaimed",
     "ReplayOutcome",
     "ScheduledStepFailed",
@@ -77,7 +80,9 @@ __all__ = [
     "TokenStatusChanged",
     "TokenStatusChecked",
     "WorkerEnded",
+    "prepared",
     "tell",
+    "unobserved",
 ]
 
 Event = (
@@ -117,5 +122,28 @@ class Observer(Protocol):
 def tell(observer: Observer | None, event: Event) -> None:
     """Hand over one event; whatever the observer does with it, the caller goes on."""
     if observer is not None:
-        with suppress(Exception):
+        try:
             observer.observe(event)
+        except Exception:  # noqa: BLE001 - a context manager would cost more than all the rest
+            return
+
+
+Again = Callable[[float], None]
+
+
+class PreparingObserver(Observer, Protocol):
+    """One that can get ready for a decision that will be made again and again: ``prepared`` observes it each time."""
+
+    def prepared(self, event: TokenDecided) -> Again: ...
+
+
+def prepared(observer: Observer, event: TokenDecided) -> Again:
+    """What observes this event with another duration in seconds at each call. It may raise as ``observe`` may."""
+    prepare: Callable[[TokenDecided], Again] | None = getattr(observer, "prepared", None)
+    if prepare is not None:
+        return prepare(event)
+    return lambda duration_s: observer.observe(replace(event, duration_s=duration_s))
+
+
+def unobserved(_: float) -> None:
+    """What a PreparingObserver has ready for a decision that is nothing to it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from sealwright.errors import ConfigurationError, Reason, RejectedError
 from sealwright.integrations.asked import Asked, Shown
@@ -108,7 +107,8 @@ class Guard:
             _, token = presented_token(asked.authorization)
         else:
             token = bearer_token(asked.authorization)
-        return Shown(token, replace(evidence, path=asked.path, url=evidence.url if self._base is not None else None))
+        url = evidence.url if self._base is not None else None
+        return Shown(token, evidence._replace(path=asked.path, url=url))
 
     def _opened(self, asked: Asked, shown: Shown, decision: Decision, scopes: frozenset[str]) -> Verified | Refusal:
         if decision.verified is None:

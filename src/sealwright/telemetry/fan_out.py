@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from sealwright.events import Event, Observer
+from sealwright.events import Again, Event, Observer, TokenDecided, prepared, unobserved
 
 
 class FanOut:
@@ -20,5 +20,21 @@ class FanOut:
             try:
                 observer.observe(event)
             except Exception:  # noqa: BLE001 - whatever it is; its text could hold anything, so it goes nowhere
-                with self._counting:
-                    self.failures += 1
+                self._count_failure()
+
+    def prepared(self, event: TokenDecided) -> Again:
+        ready = (prepared(observer, event) for observer in self._observers)
+        each = [one for one in ready if one is not unobserved]
+
+        def again(duration_s: float) -> None:
+            for one in each:
+                try:
+                    one(duration_s)
+                except Exception:  # noqa: BLE001 - as in observe
+                    self._count_failure()
+
+        return again
+
+    def _count_failure(self) -> None:
+        with self._counting:
+            self.failures += 1

@@ -21,8 +21,6 @@ class Instruments:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.verified = self._counter("jws_verify", "Decisions over tokens.", "issuer", "alg", "result", "reason")
-        self.verify_durations = self._histogram("jws_verify_duration_seconds", "Time to decide.", "issuer", "alg")
         self.signed = self._counter("jws_sign", "Signatures asked for.", "issuer", "alg", "result", "reason")
         self.sign_durations = self._histogram(
             "jws_sign_duration_seconds", "Time to sign, audit included.", "issuer", "alg", "backend"

@@ -6,11 +6,12 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.events import Event, TokenDecided
+from sealwright.events import Again, Event, TokenDecided
 from sealwright.telemetry.log_facts import FACTS, is_said_elsewhere
 from sealwright.telemetry.log_limits import LineLimit, refusal_kind
 from sealwright.telemetry.shown import redacted
@@ -49,6 +50,13 @@ class Logs:
         if facts is not None and not is_said_elsewhere(event):
             with self._writing:
                 self._write(event, facts)
+
+    def prepared(self, event: TokenDecided) -> Again:
+        def again(duration_s: float) -> None:
+            if self.accepted or event.outcome != "accepted":
+                self.observe(replace(event, duration_s=duration_s))
+
+        return again
 
     def _write(self, event: Event, facts: Callable[[Any], dict[str, Any]]) -> None:
         kind, left_out = refusal_kind(event), 0

@@ -41,6 +41,7 @@ from sealwright.telemetry.collectors import (
     ReplayStores,
     SigningQueues,
 )
+from sealwright.telemetry.decisions import Decisions
 from sealwright.telemetry.exposition import MEDIA_TYPE, page
 from sealwright.telemetry.fan_out import FanOut
 from sealwright.telemetry.instruments import Instruments
@@ -58,7 +59,6 @@ def _choices(event: type, field: str) -> frozenset[str]:
     return frozenset(get_args(get_type_hints(event)[field]))
 
 
-_RESULTS = _choices(TokenDecided, "outcome")
 _CAUSES = _choices(KeySourceRefreshed, "cause")
 _OUTCOMES = _choices(KeySourceRefreshed, "outcome")
 _KINDS = frozenset(get_args(StatementKind))
@@ -85,13 +85,13 @@ class Metrics:
     ) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         self._instruments = Instruments(self.registry)
-        self._clock = clock
-        self._issuers = LabelNames(issuers)
+        self._clock, self._issuers = clock, LabelNames(issuers)
         self._sources = LabelNames(written=shown_source, limit=MAXIMUM_SOURCES)
-        self._backends = LabelNames(limit=MAXIMUM_BACKENDS)
-        self._steps = LabelNames(limit=MAXIMUM_STEPS)
+        self._backends, self._steps = LabelNames(limit=MAXIMUM_BACKENDS), LabelNames(limit=MAXIMUM_STEPS)
+        self.registry.register(decisions := Decisions(self._issuers))
+        self.prepared = decisions.prepared
         self._counting: dict[type, Callable[[Any], None]] = {
-            TokenDecided: self._decided,
+            TokenDecided: decisions.observe,
             TokenSigned: self._signed,
             SigningWaited: self._waited,
             ReplayClaimed: self._claimed,
@@ -137,12 +137,6 @@ class Metrics:
     def exposition(self, **labels: str) -> tuple[bytes, str]:
         """The body and the content type of a scrape, in the Prometheus text format; each series has these labels."""
         return page(self.registry, labels), MEDIA_TYPE
-
-    def _decided(self, event: TokenDecided) -> None:
-        issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)
-        result, reason = choice_label(event.outcome, _RESULTS), reason_label(event.reason)
-        self._instruments.verified[issuer, alg, result, reason].inc()
-        self._instruments.verify_durations[issuer, alg].observe(event.duration_s)
 
     def _signed(self, event: TokenSigned) -> None:
         issuer, alg = self._issuers[event.issuer], algorithm_label(event.algorithm)

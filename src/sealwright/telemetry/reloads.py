@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
-from sealwright.events import ConfigReloaded, Event
+from sealwright.events import Again, ConfigReloaded, Event, TokenDecided, unobserved
 
 
 class Reloads:
@@ -27,3 +27,6 @@ class Reloads:
             self._counted[event.outcome].inc()
             if event.outcome == "done":
                 self._last_success.set(self._clock.now())
+
+    def prepared(self, _: TokenDecided) -> Again:
+        return unobserved

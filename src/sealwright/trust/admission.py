@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sealwright.trust.evidence import Evidence
 from sealwright.trust.identity import Identity, IdentityMap
 from sealwright.trust.routes import Routes
-from sealwright.trust.token_check import Proven
+from sealwright.trust.token_check import Proven, TokenCheck
 
 _ORIGIN = re.compile(r"\Ahttps?://[^/?#\\]*", re.IGNORECASE)
 
@@ -36,12 +36,37 @@ class Admission:
     async def acheck(self, seen: Proven, _: float) -> None:
         self.admit(seen)
 
-    def admit(self, seen: Proven) -> Identity:
+    def admit(self, seen: Proven) -> None:
         identity = self.identities.identity_of(seen.verified)
-        path = _path(seen.evidence)
-        if self.routes is not None and path is not None:
-            self.routes.check(seen.evidence.method or "", path, identity)
-        return identity
+        if self.routes is not None:
+            _check_route(self.routes, identity, seen.evidence)
+
+    def again(self, seen: Proven) -> TokenCheck | None:
+        """The identity of a token stays the same; which route it is presented for does not."""
+        return None if self.routes is None else AdmittedAgain(self.identities.identity_of(seen.verified), self.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedAgain:
+    """What is left of an Admission for a token whose identity is known."""
+
+    identity: Identity
+    routes: Routes
+    name: str = "route"
+    expects: str = "an identity to whom the route is open"
+    is_prompt: bool = True
+
+    def check(self, seen: Proven, _: float) -> None:
+        _check_route(self.routes, self.identity, seen.evidence)
+
+    async def acheck(self, seen: Proven, now: float) -> None:
+        self.check(seen, now)
+
+
+def _check_route(routes: Routes, identity: Identity, evidence: Evidence) -> None:
+    path = _path(evidence)
+    if path is not None:
+        routes.check(evidence.method or "", path, identity)
 
 
 def _path(evidence: Evidence) -> str | None:

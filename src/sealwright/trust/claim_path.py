@@ -61,7 +61,7 @@ class ClaimPath:
         values = [] if value is None else value if isinstance(value, list) else [value]
         if len(values) > MAXIMUM_VALUES:
             raise RejectedError(Reason.CLAIMS_MALFORMED, f'the claim "{self.names[0]}" has too many values')
-        return tuple(self._shown(one) for one in values)
+        return tuple([self._shown(one) for one in values])
 
     def _shown(self, value: Any) -> str:
         """Text that is safe to hand on: bounded and printable."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 from sealwright.errors import Reason, RejectedError, SealwrightError, UnavailableError
 from sealwright.jose.claims import actors_of
 from sealwright.jose.strict_json import MAX_DEPTH
 from sealwright.trust.dpop_nonces import NonceError
+
+Outcome = Literal["accepted", "rejected", "undecided"]
 
 
 class Verified(NamedTuple):
@@ -63,13 +65,15 @@ class Step:
 class Decision:
     """The answer of ``Verifier.decide``: exactly one of ``verified`` and ``error`` is set.
 
-    ``steps`` are the checks in their order, where they were asked for; one that failed is the last.
+    ``steps`` are the checks in their order, where they were asked for; one that failed is the last. ``made`` is there
+    for a decision that is remembered: what a caller makes of it lies there, by the caller, for as long as it counts.
     """
 
-    outcome: Literal["accepted", "rejected", "undecided"]
+    outcome: Outcome
     verified: Verified | None = None
     error: SealwrightError | None = None
     steps: tuple[Step, ...] | None = None
+    made: dict[object, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def refused(cls, error: Exception, steps: tuple[Step, ...] | None = None) -> Self:

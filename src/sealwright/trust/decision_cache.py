@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Hashable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
 
-from sealwright.errors import ConfigurationError, Reason
+from sealwright.errors import ConfigurationError, Reason, SealwrightError
+from sealwright.events import Again
 from sealwright.jose.claims import check_scopes
 from sealwright.trust.decision import Decision, Verified
 from sealwright.trust.evidence import NO_EVIDENCE, Evidence
-from sealwright.trust.frozen_claims import frozen
+from sealwright.trust.frozen_claims import frozen, size_bytes
 from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.key_source import VerificationKey, nothing_known
 from sealwright.trust.pipeline import Pipeline, Trail
-from sealwright.trust.token_check import ANY_BINDING, UNBOUND, Proven, TokenCheck
+from sealwright.trust.token_check import ANY_BINDING, UNBOUND, Proven, TokenCheck, left_of
 
-_ENTRY_BYTES = 1200  # what an entry takes beside its token and claims
+# What an entry takes beside its token and claims, and what is made of it.
+_SEEN_BYTES, _REMEMBERED_BYTES = 400, 2400
 LEAST_BYTES = 64 * 1024
 _EXACT = (str, bytes)
+Claims = Mapping[str, Any]
+Known = Callable[[str | None], VerificationKey | None]
 
 
 class CacheFigures(NamedTuple):
@@ -32,24 +36,34 @@ class CacheFigures(NamedTuple):
     size_bytes: int
 
 
-class _Remembered:
-    """One accepted token. Of the claims only times can fail later, and those hold from ``since`` until ``until``."""
+class Seen:
+    """One token that was accepted, once so far: when its claims hold, and what proved its signature."""
 
-    __slots__ = (
-        *("again", "asked", "decision", "found", "issuer", "key"),
-        *("proven", "since", "size_bytes", "until", "verified"),
-    )
+    __slots__ = ("asked", "found", "issuer", "key", "since", "size_bytes", "tell", "until")
 
-    def __init__(self, trail: Trail, proven: Proven, issuer: TrustedIssuer, size_bytes: int) -> None:
+    def __init__(self, token: str | bytes, issuer: TrustedIssuer, trail: Trail, claims: Claims, tell: Again) -> None:
         self.issuer, self.asked, self.found, self.key = issuer, trail.asked, trail.found, trail.key
-        self.size_bytes = size_bytes
-        self.since, self.until = issuer.policy.rules.window(proven.claims)
-        self.again: tuple[TokenCheck, ...] = issuer.checks
-        self.proven, self.verified = proven, proven.verified
-        self.decision = Decision("accepted", proven.verified)
+        self.since, self.until = issuer.policy.rules.window(claims)
+        self.size_bytes, self.tell = sys.getsizeof(token) + _SEEN_BYTES, tell
 
 
-class _Generation(dict[Hashable, _Remembered]):
+class Remembered:
+    """One that came again. Of the claims only times can fail later."""
+
+    __slots__ = (*Seen.__slots__, "again", "decision", "is_prompt", "known", "proven")
+
+    def __init__(self, seen: Seen, proven: Proven) -> None:
+        self.issuer, self.asked, self.found, self.key = seen.issuer, seen.asked, seen.found, seen.key
+        self.since, self.until, self.tell = seen.since, seen.until, seen.tell
+        self.size_bytes = seen.size_bytes + size_bytes(proven.claims) + _REMEMBERED_BYTES
+        left = [left_of(one, proven) for one in self.issuer.checks]
+        self.again: tuple[TokenCheck, ...] = tuple([one for one in left if one is not None])
+        self.known: Known = getattr(self.issuer.source, "known", nothing_known)
+        self.is_prompt = all(getattr(one, "is_prompt", False) for one in self.again)
+        self.proven, self.decision = proven, Decision("accepted", proven.verified, made={})
+
+
+class _Generation(dict[Hashable, Seen | Remembered]):
     """Entries, and the bytes that they take."""
 
     size_bytes = 0
@@ -64,8 +78,9 @@ class DecisionCache:
     which it would be refused without a cache, for the same reason. A token that is bound to a key, and one whose
     issuer judges bindings or counts presentations, is never remembered; nor is a refusal.
 
-    There are two generations: when the young one has half of the bytes it becomes the old one, and what is asked for
-    again moves over. Raises ConfigurationError ``settings.invalid`` for less than 64 KiB.
+    Of a token that came once no more than that is kept, since most never come again; the rest is made of the token when
+    it does. There are two generations: when the young one has half of the bytes it becomes the old one, and what is
+    asked for again moves over. Raises ConfigurationError ``settings.invalid`` for less than 64 KiB.
     """
 
     def __init__(self, pipeline: Pipeline, maximum_bytes: int) -> None:
@@ -77,6 +92,26 @@ class DecisionCache:
         self._keeping, self._process = threading.Lock(), os.getpid()
         self._hits = self._misses = 0
 
+    def prompt(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence) -> Remembered | None:
+        """What is remembered, where it still holds and nobody has to be waited for; never raises.
+
+        None for all else: ``recall`` or ``arecall`` says what is the matter.
+        """
+        entry = self._young.get(token) if type(token) in _EXACT else None
+        if type(entry) is not Remembered or not entry.is_prompt:
+            return None
+        try:
+            self._check_key_revoked(entry)
+            found = entry.known(entry.asked)
+            if found is None or not self._holds(entry, found, scopes):
+                return None
+            for one in entry.again:
+                one.check(entry.proven._replace(evidence=evidence), self._now())
+        except SealwrightError:
+            return None
+        self._hits += 1
+        return entry
+
     def recall(
         self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None
     ) -> Decision | None:
@@ -87,20 +122,12 @@ class DecisionCache:
         entry = self._find(token, trail)
         if entry is None:
             return None
-        issuer, pipeline = entry.issuer, self._pipeline
-        if pipeline.revocation is not None:
-            pipeline.check_revoked(issuer, entry.asked)  # 4
-        if not self._still(entry, issuer.source.find(entry.asked)):  # 5 to 7
+        self._check_key_revoked(entry)
+        if not self._holds(entry, entry.issuer.source.find(entry.asked), scopes):
             self._forget(token)
             return None
-        if scopes:
-            check_scopes(entry.verified.claims, scopes)  # 8
-        if pipeline.revocation is not None:
-            pipeline.check_token_revoked(issuer, entry.verified.claims)  # 9
-        if entry.again:
-            seen = entry.proven._replace(evidence=evidence)
-            for one in entry.again:  # 11
-                one.check(seen, self._now())
+        for one in entry.again:  # 11
+            one.check(entry.proven._replace(evidence=evidence), self._now())
         self._hits += 1
         return entry.decision
 
@@ -111,40 +138,29 @@ class DecisionCache:
         entry = self._find(token, trail)
         if entry is None:
             return None
-        issuer, pipeline = entry.issuer, self._pipeline
-        if pipeline.revocation is not None:
-            pipeline.check_revoked(issuer, entry.asked)
-        if not self._still(entry, await issuer.source.afind(entry.asked)):
+        self._check_key_revoked(entry)
+        if not self._holds(entry, await entry.issuer.source.afind(entry.asked), scopes):
             self._forget(token)
             return None
-        if scopes:
-            check_scopes(entry.verified.claims, scopes)
-        if pipeline.revocation is not None:
-            pipeline.check_token_revoked(issuer, entry.verified.claims)
-        if entry.again:
-            seen = entry.proven._replace(evidence=evidence)
-            for one in entry.again:
-                await one.acheck(seen, self._now())
+        for one in entry.again:
+            await one.acheck(entry.proven._replace(evidence=evidence), self._now())
         self._hits += 1
         return entry.decision
 
-    def keep(self, token: str | bytes, verified: Verified, trail: Trail) -> Decision:
+    def keep(self, token: str | bytes, verified: Verified, trail: Trail, tell: Again) -> Decision:
         """The decision over an accepted token, remembered if that is allowed; then nobody can change its claims."""
         self._misses += 1
         issuer = trail.issuer
         if type(token) not in _EXACT or issuer is None or not _may_keep(issuer, trail, verified):
             return Decision("accepted", verified)
-        claims, size_bytes = frozen(verified.claims)
-        proven = Proven(issuer.policy, verified._replace(claims=claims), token, NO_EVIDENCE)
-        entry = _Remembered(trail, proven, issuer, size_bytes + sys.getsizeof(token) + _ENTRY_BYTES)
-        self._put(token, entry)
-        return entry.decision
+        self._put(token, Seen(token, issuer, trail, verified.claims, tell))
+        return Decision("accepted", verified._replace(claims=frozen(verified.claims)))
 
     def figures(self) -> CacheFigures:
         young, old = self._young, self._old
         return CacheFigures(self._hits, self._misses, len(young) + len(old), young.size_bytes + old.size_bytes)
 
-    def _find(self, token: str | bytes, trail: Trail | None) -> _Remembered | None:
+    def _find(self, token: str | bytes, trail: Trail | None) -> Remembered | None:
         if type(token) not in _EXACT:
             return None
         entry = self._young.get(token)
@@ -153,30 +169,54 @@ class DecisionCache:
             if entry is None:
                 return None
             self._put(token, entry)
+        if isinstance(entry, Seen):
+            entry = self._grown(token, entry)
         if trail is not None:
             trail.issuer, trail.key = entry.issuer, entry.key
         return entry
 
-    def _still(self, entry: _Remembered, found: VerificationKey) -> bool:
+    def _grown(self, token: str | bytes, seen: Seen) -> Remembered:
+        """Its claims are read once more, which is quicker than to keep those of all that come once."""
+        claims = frozen(self._pipeline.parse(token).unverified_claims())  # these bytes were verified
+        key_id, row = (None, None) if seen.key is None else (seen.key.key_id, seen.key.algorithm)
+        verified = Verified(seen.issuer.name_in(claims), key_id, row.name if row else "unknown", claims)
+        entry = Remembered(seen, Proven(seen.issuer.policy, verified, token, NO_EVIDENCE))
+        self._put(token, entry)
+        return entry
+
+    def _check_key_revoked(self, entry: Remembered) -> None:
+        if self._pipeline.revocation is not None:
+            self._pipeline.check_revoked(entry.issuer, entry.asked)  # 4
+
+    def _holds(self, entry: Remembered, found: VerificationKey, scopes: frozenset[str]) -> bool:
+        """Steps 5 to 9; False for a token that has to be verified anew. Raises as those from 8 on."""
         if found is not entry.found:
             if found != entry.found:
                 return False
             entry.found = found  # the same key of a newer set
-        return entry.since <= self._now() < entry.until
+        if not entry.since <= self._now() < entry.until:
+            return False
+        if scopes:
+            check_scopes(entry.proven.claims, scopes)
+        if self._pipeline.revocation is not None:
+            self._pipeline.check_token_revoked(entry.issuer, entry.proven.claims)
+        return True
 
     def _forget(self, token: str | bytes) -> None:
         """Its bytes are free again when its generation is."""
         self._young.pop(token, None)
         self._old.pop(token, None)
 
-    def _put(self, token: str | bytes, entry: _Remembered) -> None:
+    def _put(self, token: str | bytes, entry: Seen | Remembered) -> None:
         if entry.size_bytes > self._half_bytes:
             return
         with self._lock():
+            before = self._young.pop(token, None)
+            if before is not None:
+                self._young.size_bytes -= before.size_bytes
             if self._young.size_bytes + entry.size_bytes > self._half_bytes:
                 self._old, self._young = self._young, _Generation()
-            if token not in self._young:
-                self._young.size_bytes += entry.size_bytes
+            self._young.size_bytes += entry.size_bytes
             self._young[token] = entry
 
     def _lock(self) -> threading.Lock:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Scheme = Literal["bearer", "dpop"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The request that a token came with, as far as a binding needs it; None is what nobody vouched for.
 
     ``method`` and ``url`` are those of the request itself, ``scheme`` is how its Authorization header presented the
@@ -22,8 +20,12 @@ class Evidence:
     url: str | None = None
     path: str | None = None
     scheme: Scheme | None = None
-    proofs: tuple[str, ...] = field(default=(), repr=False)
+    proofs: tuple[str, ...] = ()
     certificate_thumbprint: str | None = None
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "proofs")
+        return f"Evidence({', '.join(shown)}, <{len(self.proofs)} proofs>)"
 
 
 NO_EVIDENCE = Evidence()

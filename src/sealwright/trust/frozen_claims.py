@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn
 
+_INNER = (dict, list)
+
 
 class FrozenDict(dict[str, Any]):
     """A dict to read. ``copy`` gives one to write."""
+
+    __slots__ = ()
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("these claims are shared with other requests: copy them first")
@@ -22,6 +26,8 @@ class FrozenDict(dict[str, Any]):
 class FrozenList(list[Any]):
     """A list to read. ``copy`` gives one to write."""
 
+    __slots__ = ()
+
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("these claims are shared with other requests: copy them first")
 
@@ -32,14 +38,20 @@ class FrozenList(list[Any]):
         return list, (list(self),)
 
 
-def frozen(value: Any) -> tuple[Any, int]:
-    """The same JSON value for reading only, and the bytes of memory that it takes at most."""
+def frozen(value: Any) -> Any:
+    """The same JSON value for reading only."""
     if isinstance(value, dict):
-        pairs = {name: frozen(one) for name, one in value.items()}
-        held: Any = FrozenDict({name: one for name, (one, _) in pairs.items()})
-        return held, sys.getsizeof(held) + sum(sys.getsizeof(name) + size for name, (_, size) in pairs.items())
+        return FrozenDict({name: frozen(one) if type(one) in _INNER else one for name, one in value.items()})
     if isinstance(value, list):
-        items = [frozen(one) for one in value]
-        held = FrozenList(one for one, _ in items)
-        return held, sys.getsizeof(held) + sum(size for _, size in items)
-    return value, sys.getsizeof(value)
+        return FrozenList([frozen(one) if type(one) in _INNER else one for one in value])
+    return value
+
+
+def size_bytes(value: Any) -> int:
+    """The memory that a JSON value takes at most."""
+    inner = sys.getsizeof(value)
+    if isinstance(value, dict):
+        inner += sum(map(sys.getsizeof, value)) + sum(map(size_bytes, value.values()))
+    elif isinstance(value, list):
+        inner += sum(map(size_bytes, value))
+    return inner

@@ -43,22 +43,21 @@ class _Field:
 
     paths: tuple[ClaimPath, ...]
     between: tuple[str, ...]  # one more than paths
+    is_path: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
         if "{" not in text and "}" not in text:
-            return cls((ClaimPath.parse(text),), ("", ""))
+            return cls((ClaimPath.parse(text),), ("", ""), is_path=True)
         parts = _PLACE.split(text)
         between = tuple(parts[::2])
         if len(parts) < 3 or any("{" in part or "}" in part or not part.isprintable() for part in between):
             raise _wrong("a template is text with the paths of claims in braces, such as {tid}:{oid}")
-        return cls(tuple(ClaimPath.parse(part) for part in parts[1::2]), between)
-
-    @property
-    def is_path(self) -> bool:
-        return self.between == ("", "")
+        return cls(tuple(ClaimPath.parse(part) for part in parts[1::2]), between, is_path=between == ("", ""))
 
     def text(self, claims: Mapping[str, Any]) -> str | None:
+        if self.is_path:
+            return self.paths[0].text(claims)
         values = [path.text(claims) for path in self.paths]
         made = self.between[0] + "".join(
             f"{value}{after}" for value, after in zip(values, self.between[1:], strict=True)
@@ -76,7 +75,8 @@ class IdentityMap:
 
     fields: Mapping[str, str] = field(default_factory=lambda: dict(USUAL))
     required: frozenset[str] = frozenset()
-    _parsed: Mapping[str, _Field] = field(init=False, repr=False)
+    _texts: tuple[tuple[str, _Field], ...] = field(init=False, repr=False)
+    _lists: tuple[tuple[str, ClaimPath], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError ``settings.invalid``."""
@@ -88,21 +88,19 @@ class IdentityMap:
                 raise _wrong(f'"{name}" is a list, which one claim holds: name its path')
         if not self.required <= parsed.keys():
             raise _wrong(f"required, but not in the mapping: {', '.join(sorted(self.required - parsed.keys()))}")
-        object.__setattr__(self, "_parsed", parsed)
+        texts = tuple((name, one) for name, one in parsed.items() if name not in LISTS)
+        object.__setattr__(self, "_texts", texts)
+        object.__setattr__(self, "_lists", tuple((name, parsed[name].paths[0]) for name in parsed if name in LISTS))
 
     def identity_of(self, verified: Verified) -> Identity:
         """Raises RejectedError ``claims.missing``, ``claims.wrong_type`` or ``claims.malformed``."""
         claims = verified.claims
-        texts = {name: one.text(claims) for name, one in self._parsed.items() if name not in LISTS}
-        found = {name: text for name, text in texts.items() if text is not None}
-        lists = {
-            name: one.paths[0].texts(claims, words=name == "scopes")
-            for name, one in self._parsed.items()
-            if name in LISTS
-        }
-        if missing := sorted(name for name in self.required if not found.get(name) and not lists.get(name)):
-            raise RejectedError(Reason.CLAIMS_MISSING, f"the token says nothing about its {', '.join(missing)}")
-        return Identity(verified.issuer, found, {name: values for name, values in lists.items() if values})
+        texts = {name: text for name, one in self._texts if (text := one.text(claims)) is not None}
+        lists = {name: found for name, path in self._lists if (found := path.texts(claims, words=name == "scopes"))}
+        if missing := [name for name in self.required if not texts.get(name) and not lists.get(name)]:
+            said = ", ".join(sorted(missing))
+            raise RejectedError(Reason.CLAIMS_MISSING, f"the token says nothing about its {said}")
+        return Identity(verified.issuer, texts, lists)
 
 
 def _wrong(message: str) -> ConfigurationError:

@@ -79,6 +79,13 @@ class JwksCache:
             found = self._look(key_id, asked)
         return found
 
+    def known(self, key_id: str | None) -> PublicJWK | None:
+        """The key of this kid while nothing needs to be fetched for it; None leaves the question to ``find``."""
+        held, now = self._refresher.snapshot, self._clock.monotonic()
+        if held is None or now >= held.refresh_at or not held.is_usable(now) or key_id not in held.keys:
+            return None
+        return held.keys.find(key_id)
+
     def refresh(self, cause: Cause = "asked") -> None:
         """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
         flight = self._refresher.board(cause)

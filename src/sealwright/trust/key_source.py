@@ -50,6 +50,19 @@ class SourceStatus:
     file_error: Reason | None = None
 
 
+class PromptSource(KeySource, Protocol):
+    """A KeySource that can say what it knows without any wait, so that an event loop may ask it as it is.
+
+    ``known`` is ``find``, but for its answer None: something has to be waited for, ask ``afind``.
+    """
+
+    def known(self, key_id: str | None) -> VerificationKey | None: ...
+
+
+def nothing_known(_: str | None) -> None:
+    """``known`` of a source that has none."""
+
+
 @runtime_checkable
 class ReportingSource(KeySource, Protocol):
     """A KeySource that says how it is doing, which costs no I/O."""

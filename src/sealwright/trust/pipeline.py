@@ -73,11 +73,7 @@ class Pipeline:
     ) -> Verified:
         seen = self.before_key(token, trail)
         verified = self.after_key(seen, await seen.issuer.source.afind(seen.header.key_id), scopes, trail)
-        self.check_token_revoked(seen.issuer, verified.claims)  # 9
-        proven = Proven(seen.issuer.policy, verified, token, evidence)
-        for one in seen.issuer.checks_for(verified.claims):  # 10 to 12
-            await one.acheck(proven, self.clock.now())
-        return verified
+        return await self.afinish(seen.issuer, Proven(seen.issuer.policy, verified, token, evidence))
 
     def before_key(self, token: str | bytes, trail: Trail | None) -> Unproven:
         unverified = self.parse(token)  # 1
@@ -115,6 +111,12 @@ class Pipeline:
         self.check_token_revoked(issuer, proven.claims)  # 9
         for one in issuer.checks_for(proven.claims):  # 10 to 12
             one.check(proven, self.clock.now())
+        return proven.verified
+
+    async def afinish(self, issuer: TrustedIssuer, proven: Proven) -> Verified:
+        self.check_token_revoked(issuer, proven.claims)  # 9
+        for one in issuer.checks_for(proven.claims):  # 10 to 12
+            await one.acheck(proven, self.clock.now())
         return proven.verified
 
     def parse(self, token: str | bytes) -> UnverifiedJWS:

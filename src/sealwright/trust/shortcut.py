@@ -14,7 +14,7 @@ from sealwright.jose.strict_json import parse_object
 from sealwright.trust.decision import Verified
 from sealwright.trust.evidence import Evidence
 from sealwright.trust.issuers import TrustedIssuer
-from sealwright.trust.key_source import VerificationKey
+from sealwright.trust.key_source import KeySource, VerificationKey, nothing_known
 from sealwright.trust.pipeline import Pipeline, Trail, Unproven
 from sealwright.trust.token_check import UNBOUND, Proven
 
@@ -25,7 +25,7 @@ class _Ordinary(NamedTuple):
     issuer: TrustedIssuer
     algorithms: frozenset[str]
     types: frozenset[str | None]
-    find: Callable[[str | None], VerificationKey]
+    find: Callable[[str | None], VerificationKey | None]
     check_claims: Callable[[Mapping[str, Any], float], None]
     ends_here: bool  # unless a token is bound to a key
 
@@ -71,11 +71,11 @@ class Shortcut:
             return None
         if trail is not None:
             trail.issuer, trail.asked = issuer, key_id
-        key = find(key_id)
+        if (key := find(key_id)) is None:
+            return None
         if algorithm not in key.accepts or key.algorithm is None or key.has_limits:
-            parsed = UnverifiedJWS(header, signing_input, signature, payload)
-            seen = self._pipeline.after_key(Unproven(issuer, header, parsed, claims), key, scopes, trail)
-            return self._finish(issuer, seen, token, evidence)
+            unproven = Unproven(issuer, header, UnverifiedJWS(header, signing_input, signature, payload), claims)
+            return self._finish(issuer, self._pipeline.after_key(unproven, key, scopes, trail), token, evidence)
         if trail is not None:
             trail.key = trail.found = key
         if not key.verify(signature, signing_input):
@@ -89,13 +89,29 @@ class Shortcut:
     def _finish(self, issuer: TrustedIssuer, seen: Verified, token: str | bytes, evidence: Evidence) -> Verified:
         return self._pipeline.finish(issuer, Proven(issuer.policy, seen, token, evidence))
 
-    def _gather(self, issuer: TrustedIssuer) -> _Ordinary:
-        policy, find, pipeline = issuer.policy, issuer.source.find, self._pipeline
+    def _find(self, source: KeySource) -> Callable[[str | None], VerificationKey | None]:
+        return source.find
 
-        def find_unrevoked(key_id: str | None) -> VerificationKey:
+    def _gather(self, issuer: TrustedIssuer) -> _Ordinary:
+        policy, find, pipeline = issuer.policy, self._find(issuer.source), self._pipeline
+
+        def find_unrevoked(key_id: str | None) -> VerificationKey | None:
             pipeline.check_revoked(issuer, key_id)
             return find(key_id)
 
         found = find if pipeline.revocation is None else find_unrevoked
         ends_here = issuer.binding is UNBOUND and not issuer.checks and pipeline.revocation is None
         return _Ordinary(issuer, policy.algorithms, policy.ordinary_types(), found, policy.rules.check, ends_here)
+
+
+class PromptShortcut(Shortcut):
+    """The shortcut as far as an event loop may go without a wait: to a key that is known, and before ``finish``."""
+
+    __slots__ = ()
+
+    def _find(self, source: KeySource) -> Callable[[str | None], VerificationKey | None]:
+        known: Callable[[str | None], VerificationKey | None] = getattr(source, "known", nothing_known)
+        return known
+
+    def _finish(self, _: TrustedIssuer, seen: Verified, *__: object) -> Verified:
+        return seen

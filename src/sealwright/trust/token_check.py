@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from sealwright.errors import Reason, RejectedError
@@ -31,7 +32,8 @@ class TokenCheck(Protocol):
 
     ``name`` and ``expects`` are for explanations. ``acheck`` does the same for an event loop and never blocks it. One
     that has ``reads_only`` True may be asked any number of times about one token: it counts nothing. Tokens of an
-    issuer with any other check are never remembered by a decision cache.
+    issuer with any other check are never remembered by a decision cache. One that has ``is_prompt`` True waits for
+    nothing. One with ``again`` says what is left of it for a token that it let pass; the others are asked as before.
     """
 
     @property
@@ -43,6 +45,12 @@ class TokenCheck(Protocol):
     def check(self, seen: Proven, now: float) -> None: ...
 
     async def acheck(self, seen: Proven, now: float) -> None: ...
+
+
+def left_of(check: TokenCheck, seen: Proven) -> TokenCheck | None:
+    """What has to be asked when the same token comes again; None for nothing."""
+    again: Callable[[Proven], TokenCheck | None] | None = getattr(check, "again", None)
+    return check if again is None else again(seen)
 
 
 class Unbound:

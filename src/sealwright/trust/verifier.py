@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from sealwright.clock import SYSTEM_CLOCK, Clock
 from sealwright.errors import ConfigurationError, Reason, RejectedError, SealwrightError
-from sealwright.events import Observer, TokenDecided, tell
+from sealwright.events import Observer
 from sealwright.jose.algorithms import ASYMMETRIC
 from sealwright.jose.jwk import PublicJWK
 from sealwright.jose.jwk_set import JWKSet
@@ -22,9 +22,11 @@ from sealwright.trust.key_source import KeySource
 from sealwright.trust.pipeline import Pipeline, Trail
 from sealwright.trust.policy import IGNORE_ISSUER, Ignore, Rules, VerificationPolicy
 from sealwright.trust.revocation import RevocationList
-from sealwright.trust.shortcut import Shortcut
+from sealwright.trust.shortcut import PromptShortcut, Shortcut
 from sealwright.trust.sources.shared_secret import SharedSecret
 from sealwright.trust.sources.static import StaticKeys
+from sealwright.trust.telling import Telling
+from sealwright.trust.token_check import Proven
 
 Keys = KeySource | JWKSet | PublicJWK | SecretJWK
 
@@ -64,9 +66,9 @@ class Verifier:
         if revocation is not None and any(one.policy.issuer is IGNORE_ISSUER for one in trusted):
             raise _wrong("revocations are of named issuers: with IGNORE_ISSUER none of them would be obeyed")
         self._pipeline = Pipeline(Issuers(trusted), revocation, clock)
-        self._shortcut = Shortcut(self._pipeline)
+        self._shortcut, self._prompt = Shortcut(self._pipeline), PromptShortcut(self._pipeline)
         self._cache = DecisionCache(self._pipeline, cache_bytes) if cache_bytes else None
-        self._observer = observer
+        self._telling, self._monotonic = Telling(observer, clock), clock.monotonic
 
     def verify(
         self, token: str | bytes, *, scopes: frozenset[str] = frozenset(), evidence: Evidence = NO_EVIDENCE
@@ -75,7 +77,7 @@ class Verifier:
 
         ``evidence`` is what came with the token: one that is bound to a key (``cnf``) is refused without.
         """
-        if self._observer is not None or self._cache is not None:
+        if self._telling.has_observer or self._cache is not None:
             return _opened(self.decide(token, scopes=scopes, evidence=evidence))
         try:  # the same, without building what nobody observes
             return self._shortcut.verify(token, scopes, evidence) or self._pipeline.verify(token, scopes, evidence)
@@ -102,12 +104,14 @@ class Verifier:
 
         With ``explain`` the decision has its ``steps``: each check, what it expected and what it found.
         """
-        trail = self._trail()
+        if not explain and (known := self._remembered(token, scopes, evidence)):
+            return known
+        trail = self._telling.trail()
         if explain:
             decision = explained(self._pipeline, token, scopes, evidence, trail or Trail())
         else:
             decision = self._decided(token, scopes, evidence, trail)
-        self._observe(decision, trail)
+        self._telling.decided(decision, trail)
         return decision
 
     async def adecide(
@@ -121,12 +125,14 @@ class Verifier:
         """``decide`` for an event loop: known keys are found at once, others are awaited."""
         if explain:
             return await asyncio.to_thread(self.decide, token, scopes=scopes, evidence=evidence, explain=True)
-        trail = self._trail()
+        if known := self._remembered(token, scopes, evidence):
+            return known
+        trail = self._telling.trail()
         try:
             decision = await self._adecided(token, scopes, evidence, trail)
         except Exception as error:  # noqa: BLE001 - as in decide
             decision = Decision.refused(error)
-        self._observe(decision, trail)
+        self._telling.decided(decision, trail)
         return decision
 
     @property
@@ -141,8 +147,8 @@ class Verifier:
 
     def refuse(self, error: SealwrightError) -> Decision:
         """The decision over a request that brought no token to decide over, observed as every other one."""
-        decision, trail = Decision.refused(error), self._trail()
-        self._observe(decision, trail)
+        decision, trail = Decision.refused(error), self._telling.trail()
+        self._telling.decided(decision, trail)
         return decision
 
     def close(self) -> None:
@@ -156,6 +162,17 @@ class Verifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _remembered(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence) -> Decision | None:
+        """What the cache says at once, observed."""
+        if self._cache is None:
+            return None
+        began = self._monotonic()
+        entry = self._cache.prompt(token, scopes, evidence)
+        if entry is None:
+            return None
+        self._telling.accepted(entry.tell, began)
+        return entry.decision
+
     def _decided(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail | None) -> Decision:
         cache = self._cache
         try:
@@ -164,7 +181,7 @@ class Verifier:
             if known := cache.recall(token, scopes, evidence, trail):
                 return known
             trail = trail or Trail()
-            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail)
+            return cache.keep(token, self._walked(token, scopes, evidence, trail), trail, self._telling.again(trail))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             return Decision.refused(error)
 
@@ -177,28 +194,17 @@ class Verifier:
     ) -> Decision:
         cache = self._cache
         if cache is None:
-            return Decision("accepted", await self._pipeline.averify(token, scopes, evidence, trail))
+            return Decision("accepted", await self._awalked(token, scopes, evidence, trail or Trail()))
         if known := await cache.arecall(token, scopes, evidence, trail):
             return known
         trail = trail or Trail()
-        return cache.keep(token, await self._pipeline.averify(token, scopes, evidence, trail), trail)
+        return cache.keep(token, await self._awalked(token, scopes, evidence, trail), trail, self._telling.again(trail))
 
-    def _trail(self) -> Trail | None:
-        return None if self._observer is None else Trail(self._pipeline.clock.monotonic())
-
-    def _observe(self, decision: Decision, trail: Trail | None) -> None:
-        if self._observer is None or trail is None:
-            return
-        row = trail.key.algorithm if trail.key else None
-        event = TokenDecided(
-            issuer=trail.issuer.policy.name if trail.issuer else "unknown",
-            algorithm=row.name if row else "unknown",
-            key_id=trail.key.key_id if trail.key else None,
-            outcome=decision.outcome,
-            reason=decision.reason,
-            duration_s=self._pipeline.clock.monotonic() - trail.began,
-        )
-        tell(self._observer, event)
+    async def _awalked(self, token: str | bytes, scopes: frozenset[str], evidence: Evidence, trail: Trail) -> Verified:
+        seen = self._prompt.verify(token, scopes, evidence, trail)
+        if seen is None or trail.issuer is None:
+            return await self._pipeline.averify(token, scopes, evidence, trail)
+        return await self._pipeline.afinish(trail.issuer, Proven(trail.issuer.policy, seen, token, evidence))
 
 
 def _opened(decision: Decision) -> Verified:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -17,7 +18,7 @@ from sealwright.services.verifier_service.proxied_request import (
     ProxiedRequests,
     Saying,
 )
-from sealwright.services.verifier_service.refusals import Headers, Refusals
+from sealwright.services.verifier_service.refusals import Refusals
 from sealwright.trust.decision import Decision
 from sealwright.wiring.verifying import VerifyingSide
 
@@ -56,11 +57,11 @@ class ForwardAuth:
         await send({"type": "http.response.start", "status": status, "headers": [*headers, _NO_BODY]})
         await send(_EMPTY)
 
-    async def _answer(self, scope: Scope, endpoint: _Endpoint) -> tuple[int, Headers]:
+    async def _answer(self, scope: Scope, endpoint: _Endpoint) -> tuple[int, Iterable[tuple[bytes, bytes]]]:
         try:
             decision = await self._decide(scope, endpoint.requests)
             if decision.verified is not None:
-                return 200, self._identities.of(decision.verified)
+                return 200, self._identities.of(decision, decision.verified)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the door stays shut
             fault = UnavailableError(Reason.SERVICE_FAULT, "the request could not be checked", detail=repr(type(error)))
             decision = self._side.verifier.refuse(fault)

@@ -66,6 +66,9 @@ class BundleKeys:
             await asyncio.to_thread(self._wait)
         return self._found(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey | None:
+        return None if self._must_wait() else self._found(key_id)
+
     def refresh(self) -> None:
         """Fetch now and wait. Raises UnavailableError when that did not bring a bundle in time."""
         reader = self._here()[1]

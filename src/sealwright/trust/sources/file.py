@@ -43,6 +43,9 @@ class FileKeys:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey:
+        return self.find(key_id)
+
     def status(self) -> SourceStatus:
         held = self._current()
         unusable = len(held.keys.unusable) if isinstance(held, StaticKeys) else 0

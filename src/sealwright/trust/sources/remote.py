@@ -81,6 +81,9 @@ class RemoteJWKSet:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return await self._cache.afind(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey | None:
+        return self._cache.known(key_id)
+
     def refresh(self) -> SourceStatus:
         """Fetch now and wait. Raises UnavailableError, at once while a failed source is left alone."""
         self._cache.refresh()

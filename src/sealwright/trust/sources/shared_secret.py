@@ -33,6 +33,9 @@ class SharedSecret:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey:
+        return self.find(key_id)
+
     def __len__(self) -> int:
         return len(self._by_id)
 

@@ -20,5 +20,8 @@ class SnapshotKeys:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey:
+        return self.find(key_id)
+
     def close(self) -> None:
         """There is nothing to release."""

@@ -20,6 +20,9 @@ class StaticKeys:
     async def afind(self, key_id: str | None) -> VerificationKey:
         return self.find(key_id)
 
+    def known(self, key_id: str | None) -> VerificationKey:
+        return self.find(key_id)
+
     def __len__(self) -> int:
         return len(self.keys)
 
