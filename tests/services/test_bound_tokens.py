@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,7 +80,7 @@ def test_what_the_client_sends_is_what_the_service_reads() -> None:
     app, text = app_of(DpopProofs()), token(jkt=CLIENT.public.thumbprint(), **{"x5t#S256": X5T})
     proof = sign_proof(CLIENT, "GET", URL, token=text, clock=CLOCK)
     shown = Evidence(method="GET", url=URL, scheme="dpop", proofs=(proof,), certificate_thumbprint=X5T)
-    twice = replace(shown, proofs=(proof, proof))
+    twice = shown._replace(proofs=(proof, proof))
     assert answer(app, token=text, **evidence_members(twice))[1]["reason"] == "binding.proof"
     assert answer(app, token=text, **evidence_members(shown))[1]["outcome"] == "accepted"
     assert evidence_members(NO_EVIDENCE) == {}
