@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import traceback
 from contextlib import suppress
 
@@ -135,6 +136,7 @@ def test_metadata_of_another_issuer_or_without_a_safe_endpoint_give_no_token(ser
         (200, {"access_token": 7, "token_type": "bearer"}, Reason.CREDENTIAL_UNAVAILABLE),
         (200, {"access_token": "a", "token_type": "bearer", "expires_in": 0}, Reason.CREDENTIAL_UNAVAILABLE),
         (200, {"access_token": "a", "token_type": "bearer", "expires_in": True}, Reason.CREDENTIAL_UNAVAILABLE),
+        (200, {"access_token": "a", "token_type": "bearer", "expires_in": -(10**400)}, Reason.CREDENTIAL_UNAVAILABLE),
         (200, {"access_token": "a" * 70_000, "token_type": "bearer"}, Reason.CREDENTIAL_UNAVAILABLE),
         (200, b'{"access_token":"a","access_token":"b","token_type":"bearer"}', Reason.CREDENTIAL_UNAVAILABLE),
         (200, b'{"access_token":"' + b"a" * (1 << 21) + b'"}', Reason.CREDENTIAL_UNAVAILABLE),
@@ -153,7 +155,11 @@ def test_every_other_answer_is_no_token_and_says_which(server, make, status, ans
     assert "\n" not in (error.detail or "")
 
 
-@pytest.mark.parametrize(("said", "life_s"), [(100, 100), ("100", 100), (100.5, 100.5), (None, 60), (10**9, 604_800)])
+@pytest.mark.parametrize(
+    ("said", "life_s"),
+    [(100, 100), ("100", 100), (100.5, 100.5), (None, 60), (10**9, 604_800), (10**400, 604_800)],
+    ids=lambda one: str(one)[:12],
+)
 def test_a_token_is_kept_as_long_as_the_server_says_and_not_for_its_last_tenth(server, make, clock, said, life_s):
     server.lifetime_s = said
     tokens = make()
@@ -203,6 +209,19 @@ def test_an_endpoint_that_hangs_holds_nobody_for_longer_than_its_deadline(server
     error = asked_in_vain(make(timeout_s=0.2), server)
     assert error.reason is Reason.CREDENTIAL_UNAVAILABLE
     assert server.fetches == 1
+
+
+def test_a_source_of_subject_tokens_that_would_end_the_process_strands_nobody(server, make, clock) -> None:
+    given = []
+
+    def subject_token() -> str:
+        given.append("a subject token")
+        return given[-1] if len(given) > 1 else sys.exit()
+
+    tokens = make(wanted=Wanted(subject_token=subject_token), timeout_s=1)
+    assert asked_in_vain(tokens, server).detail == "SystemExit"
+    clock.advance(2)
+    assert tokens.token_for(server.api_url) == "token-1"
 
 
 def test_an_endpoint_that_is_not_there_gives_no_token(server, make) -> None:
@@ -270,6 +289,7 @@ def test_origins_are_named_and_safe(server, origins) -> None:
         ("https://orders.example.evil.example/", False),
         ("https://orders.example@evil.example/", False),
         ("https://evil.example\\@orders.example/", False),
+        ("https://orders.example\\@evil.example/", False),  # urllib of Python goes to evil.example
         ("https://evil.example#@orders.example/", False),
         ("//orders.example/", False),
         ("/1", False),

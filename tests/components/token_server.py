@@ -26,7 +26,7 @@ class TokenServer:
         self.shown: list[str | None] = []  # the Authorization headers that the resource saw
         self.shown_elsewhere: list[str | None] = []
         self.bodies: list[bytes] = []
-        self.redirect_to = ""
+        self.redirect_to, self.redirected = "", 0
         self.in_flight = self.most_in_flight = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -107,6 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(world.pages[path]).encode())
         elif path == "/redirect":
             world.shown.append(shown)
+            world.redirected += 1
             self._send(302, b"", Location=world.redirect_to)
         elif path == "/api":
             world.shown.append(shown)

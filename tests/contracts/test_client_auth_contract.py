@@ -94,6 +94,14 @@ def test_a_redirect_to_another_origin_does_not_carry_the_token(server, send) -> 
     assert server.shown_elsewhere == [None]
 
 
+def test_a_request_that_was_answered_by_a_redirect_is_not_sent_again_for_what_lies_behind_it(server, send) -> None:
+    """The order was placed; only the page about it refuses the token."""
+    send("GET", server.api_url)
+    server.redirect_to, server.good = server.api_url, set()
+    send("POST", f"{server.origin}/redirect", b'{"order":1}')
+    assert server.redirected == 1
+
+
 @pytest.mark.parametrize("other", ["{elsewhere}/api", "http://localhost:1/", "https://orders.example/"])
 def test_a_request_to_an_origin_that_is_not_listed_is_never_sent(server, send, other) -> None:
     with pytest.raises(ConfigurationError) as caught:

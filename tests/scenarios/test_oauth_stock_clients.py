@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 from running_service import RunningService
 
 from sealwright.cli.main import command
+from sealwright.errors import RejectedError
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -185,6 +186,14 @@ def test_the_command_line_registers_rotates_lists_and_removes(
     assert file.stat().st_mode & 0o777 == 0o600
     assert second not in rotated
     assert statuses(first, second) == [200, 200]
+    for attempt in ("rotate-secret", "walked"), ("create", "lost", "--audience", "orders"):
+        with pytest.raises(RejectedError, match="File exists"):
+            sealwright(*attempt, "--out", str(file))
+    assert statuses(first, second) == [200, 200]  # nobody would know the secret that took the place of one of these
+    assert "lost" not in sealwright("list", "--json")
+    with pytest.raises(RejectedError):
+        sealwright("rotate-secret", "nobody", "--out", str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
     third = sealwright("rotate-secret", "walked", "--end-others", "--reason", "leaked")
     assert statuses(first, second, third) == [401, 401, 200]
     listed = sealwright("list")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from sealwright.cli.key_files import write_private
+from sealwright.cli.key_files import private_file
 from sealwright.cli.options import (
     DEFAULT,
     Home,
@@ -78,8 +78,9 @@ def create(
         "assertion_lifetime_s": read_seconds(assertion_lifetime),
         "token_endpoint_audience": token_endpoint_audience,
     }
-    with open_calls(home) as calls:
+    with private_file(out) as write, open_calls(home) as calls:
         made = calls.clients.create(issuer, client, reason=reason, **given)
+        write(_line(made))
     _show(made, out, as_json)
 
 
@@ -117,8 +118,9 @@ def rotate_secret(
     as_json: Json = False,
 ) -> None:
     """Give a client one more secret; the newest one before it stays good until the next rotation."""
-    with open_calls(home) as calls:
+    with private_file(out) as write, open_calls(home) as calls:
         rotated = calls.clients.rotate_secret(issuer, client, reason=reason, end_others=end_others)
+        write(_line(rotated))
     _show(rotated, out, as_json)
 
 
@@ -138,11 +140,13 @@ def _key_set(source: str) -> dict[str, Any]:
     return members if "keys" in members else {"keys": [members]}
 
 
+def _line(made: Mapping[str, Any]) -> bytes:
+    return f"{made.get('client_secret')}\n".encode()
+
+
 def _show(made: Mapping[str, Any], out: Path | None, as_json: bool) -> None:
     """A secret alone on standard output, for a pipe; with --out in a file instead."""
-    shown = dict(made)
-    if out is not None:
-        write_private(out, f"{shown.pop('client_secret')}\n".encode())
+    shown = {name: value for name, value in made.items() if out is None or name != "client_secret"}
     if as_json:
         print_json(shown)
     elif "client_secret" in shown:

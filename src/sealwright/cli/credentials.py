@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sealwright.cli.key_files import write_private
+from sealwright.cli.key_files import private_file
 from sealwright.cli.options import Home, Json, Must, print_json, print_table, printable, read_seconds
 from sealwright.cli.session import open_calls
 
@@ -33,10 +33,11 @@ def issue(
 ) -> None:
     """Issue a credential, which its holder renews; printed, or written to a file with --out."""
     lifetime_s = None if lifetime is None else read_seconds(lifetime)
-    with open_calls(home) as calls:
+    with private_file(out) as write, open_calls(home) as calls:
         issued = calls.access.issue(subject, roles=role, issuers=issuer or (), lifetime_s=lifetime_s)
+        write(f"{issued['token']}\n".encode())
     if out is not None:
-        write_private(out, f"{issued.pop('token')}\n".encode())
+        del issued["token"]
     if as_json:
         print_json(issued)
     elif out is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +67,37 @@ def read_password(source: str | None) -> bytes | None:
 
 def write_private(path: Path, data: bytes) -> None:
     """A new file of mode 0600. Raises RejectedError ``request.malformed``; an existing file is never replaced."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with private_file(path) as write:
+        write(data)
+
+
+@contextmanager
+def private_file(path: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """Makes the file of ``write_private`` ahead of what it is for, such as a secret that is shown once. Whatever fails
+    then, the file is gone again. Nothing happens without a path.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    with _as_rejected(path):
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
+
+    def write(data: bytes) -> None:
+        with _as_rejected(path):
             file.write(data)
+
+    try:
+        with file:
+            yield write
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _as_rejected(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise RejectedError(Reason.REQUEST_MALFORMED, message) from error

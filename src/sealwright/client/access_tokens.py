@@ -185,7 +185,7 @@ class _Holder:
             return self._fetch()
         except UnavailableError as error:
             return without_frames(error)
-        except Exception as error:  # noqa: BLE001 - whatever a signer or a source of subject tokens raises
+        except BaseException as error:  # noqa: BLE001 - whatever a signer or a source of subject tokens raises
             failure = unavailable("the request for an access token could not be made", type(error).__name__)
             failure.__cause__ = error
             return without_frames(failure)

@@ -61,4 +61,4 @@ def _lifetime(members: dict[str, Any]) -> float:
         named = int(named)  # there are servers that write the number as text
     if isinstance(named, bool) or not isinstance(named, int | float) or named <= 0:
         raise unavailable("the token endpoint gave a token without a lifetime")
-    return min(float(named), LONGEST_LIFETIME_S)
+    return float(min(named, LONGEST_LIFETIME_S))

@@ -18,18 +18,20 @@ class HttpxAuth(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         url = str(request.url)
         token = self._tokens.token_for(url)
-        if _is_refused((yield _with(request, token)), request, token):
+        answer = yield _with(request, token)
+        if _is_refused(answer, token):
             renewed = self._tokens.renewed_for(url, token)
             if renewed is not None:
-                yield _with(request, renewed)
+                yield _with(answer.request, renewed)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         url = str(request.url)
         token = await self._tokens.atoken_for(url)
-        if _is_refused((yield _with(request, token)), request, token):
+        answer = yield _with(request, token)
+        if _is_refused(answer, token):
             renewed = await self._tokens.arenewed_for(url, token)
             if renewed is not None:
-                yield _with(request, renewed)
+                yield _with(answer.request, renewed)
 
 
 def _with(request: httpx.Request, token: str) -> httpx.Request:
@@ -37,7 +39,11 @@ def _with(request: httpx.Request, token: str) -> httpx.Request:
     return request
 
 
-def _is_refused(response: httpx.Response, request: httpx.Request, token: str) -> bool:
-    """By who was shown the token, and for a request that can be repeated: a stream is gone once it was sent."""
-    shown = response.request.headers.get("Authorization") == f"Bearer {token}"
-    return response.status_code == 401 and shown and isinstance(request.stream, httpx.ByteStream)
+def _is_refused(answer: httpx.Response, token: str) -> bool:
+    """By who was shown the token, and for a request that can be repeated: a stream is gone once it was sent.
+
+    The request is the last one: what redirected to it has done its work, and must not do it twice.
+    """
+    refused = answer.request
+    shown = refused.headers.get("Authorization") == f"Bearer {token}"
+    return answer.status_code == 401 and shown and isinstance(refused.stream, httpx.ByteStream)
