@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.sidecar import proof
+from benchmarks.sidecar.__main__ import measure_all
 from benchmarks.sidecar.bars import verdicts
 from benchmarks.sidecar.contestants import BARE, BARE_HEADERS, ENVOY, HAPROXY, OURS
 from benchmarks.sidecar.in_process import CACHED, OBSERVED, RYJWT, InProcess, measured
@@ -82,3 +83,12 @@ def test_the_settings_are_valid(tmp_path: Path) -> None:
     if haproxy is not None:
         settings = haproxy_settings(tmp_path, works, {"ES256": 8702, "RS256": 8703}, 1)
         subprocess.run([haproxy, "-c", "-f", str(settings)], check=True, capture_output=True)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="NO WRK: scripts/system-tools.sh installs it")
+def test_everybody_runs_as_a_real_program_and_proves_what_it_does(tmp_path: Path) -> None:
+    found = measure_all(tmp_path, lambda _: None, quick=True)
+    assert not {OURS, BARE, ENVOY, HAPROXY} & found.missing.keys(), found.missing
+    assert OURS not in found.unchecked
+    assert all(row.loads[OURS].per_second > 0 for row in found.rows)
