@@ -185,6 +185,37 @@ def test_an_upgrade_is_answered_and_ends_the_connection(tcp: Caller) -> None:
     assert got.count(b"HTTP/1.1") == 1
 
 
+CHUNKED = "POST {} HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-URI: /o\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_trailer_is_no_header(tcp: Caller) -> None:
+    token = bearer()["Authorization"].encode()
+    asked = CHUNKED.format("/auth-request").replace("chunked", "chunked\r\nConnection: close").encode()
+    assert tcp.raw(asked + b"0\r\nAuthorization: " + token + b"\r\n\r\n").startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("path", ["/auth-request", "/v1/verify"])
+@pytest.mark.parametrize("never_ends", [b"0\r\n" + b"A: b\r\n" * 10_000, b"0\r\nA: " + b"a" * 60_000])
+def test_what_follows_headers_and_never_ends_is_cut(tcp: Caller, path: str, never_ends: bytes) -> None:
+    most_bytes = 32 * 1024 * 1024
+    with tcp.connect() as connection:
+        connection.sendall(CHUNKED.format(path).encode() + never_ends)
+        sent = 0
+        with suppress(OSError):
+            while sent < most_bytes:
+                connection.sendall(never_ends[3:])
+                sent += len(never_ends)
+        assert sent < most_bytes
+
+
+def test_after_a_body_that_was_read_the_connection_is_used_again(tcp: Caller) -> None:
+    body = json.dumps({"token": bearer()["Authorization"].removeprefix("Bearer ")}).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\n\r\n"
+    asked = CHUNKED.format("/v1/verify").encode() + chunks
+    got = tcp.raw(asked * 2 + asked.replace(b"Host: x", b"Connection: close"))
+    assert got.count(b'"outcome":"accepted"') == 3
+
+
 def test_a_forwarded_address_makes_nobody_near(tcp: Caller) -> None:
     """The other way round than an attacker: if it were believed, this caller would not be on loopback."""
     assert tcp.get("/v1/status", {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1"})[0] == 200
