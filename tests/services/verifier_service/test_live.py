@@ -338,6 +338,28 @@ def test_ready_means_that_each_required_issuer_can_be_decided_over(sidecar: Side
     told(sidecar, story)
 
 
+def test_an_issuer_that_hangs_and_that_nobody_requires_does_not_hold_up_the_answer(sidecar: Sidecar) -> None:
+    server = JwksServer()
+    server.hold()
+    sidecar.write(issuer(), issuer(SECOND, more=f'jwks_url = "{server.url}"\nrequired = false'))
+
+    async def story(live: Live) -> None:
+        async with asyncio.timeout(3):  # a fetch has five seconds
+            status, _, body = await ask(live, "/readyz")
+        assert (status, json.loads(body)["issuers"]) == (200, {ISSUER: True, SECOND: False})
+        server.publish(OTHER)
+        server.release()
+        async with asyncio.timeout(20):
+            while not json.loads((await ask(live, "/readyz"))[2])["issuers"][SECOND]:
+                await asyncio.sleep(0.05)
+
+    try:
+        told(sidecar, story)
+    finally:
+        server.release()
+        server.stop()
+
+
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), (None, 200), ("192.0.2.1", 404)])
 def test_figures_and_status_are_for_this_machine_over_the_unix_socket_too(
     sidecar: Sidecar, client: str | None, status: int
