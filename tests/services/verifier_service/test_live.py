@@ -241,6 +241,28 @@ def test_a_change_is_found_by_itself_once_nobody_writes_any_more(sidecar: Sideca
     told(sidecar, story)
 
 
+def test_a_right_file_is_in_force_once_what_it_names_is_there(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts secrets and configurations each in its own time."""
+    monkeypatch.setattr("sealwright.services.verifier_service.live.TRY_AGAIN_S", 0.1)
+    shown, later = token(audience="bills"), sidecar.keys.with_name("later.json")
+
+    async def story(live: Live) -> None:
+        sidecar.write(issuer(audience="bills", more='keys_file = "later.json"'))
+        await live.reload()
+        assert (await presented(live, token()), await presented(live, shown)) == (200, 401)
+        later.write_bytes(sidecar.keys.read_bytes())
+        async with asyncio.timeout(20):
+            while await presented(live, shown) != 200:
+                await asyncio.sleep(0.05)
+        done = await metric(live, 'sealwright_config_reloads_total{outcome="done"}')
+        await asyncio.sleep(1.5)
+        assert await metric(live, 'sealwright_config_reloads_total{outcome="done"}') == done
+
+    told(sidecar, story)
+
+
 def test_a_token_that_counts_once_does_not_count_again_after_a_reload(sidecar: Sidecar) -> None:
     once = issuer(more='keys_file = "keys.json"\nreplay = "on"')
     sidecar.write(once, "[replay]")
