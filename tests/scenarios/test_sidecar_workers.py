@@ -185,7 +185,9 @@ def test_an_upgrade_is_answered_and_ends_the_connection(tcp: Caller) -> None:
     assert got.count(b"HTTP/1.1") == 1
 
 
-CHUNKED = "POST {} HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-URI: /o\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = (
+    "POST {} HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-URI: /o\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 
 
 def test_a_trailer_is_no_header(tcp: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,27 @@ def build_verifying(
     Of a predecessor it takes over what this process remembers of tokens that were presented, and the fetched keys of
     issuers whose keys come from where they came from.
     """
+    with ExitStack() as undone:
+        side = _side(file, folder, observer, clock, predecessor=predecessor, undone=undone)
+        undone.pop_all()
+    return side
+
+
+def _side(
+    file: VerifierFile,
+    folder: Path,
+    observer: Observer,
+    clock: Clock,
+    *,
+    predecessor: VerifyingSide | None,
+    undone: ExitStack,
+) -> VerifyingSide:
     routes, store = routes_of(file), build_store(file, folder, predecessor.store if predecessor else None)
+    if store is not None and (predecessor is None or store is not predecessor.store):
+        undone.callback(store.close)
     obeyed = build_obeyed(file, folder, observer, clock, predecessor.obeyed if predecessor else None)
+    if obeyed is not None:
+        undone.callback(obeyed.close)
     observer, proofs = observer if obeyed is None else obeyed.observer, build_proofs(file, folder)
     revocation = None if obeyed is None else obeyed.revocation
     issuers: dict[str, VerifyingIssuer] = {}

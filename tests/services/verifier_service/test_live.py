@@ -212,6 +212,19 @@ def test_a_wrong_file_changes_nothing_and_every_fault_is_logged_with_its_line(
     assert "cannot read" in second["fault"]
 
 
+def test_a_file_that_cannot_be_in_force_leaves_no_connection_behind(sidecar: Sidecar) -> None:
+    (sidecar.file.parent / "url").write_text(f"sqlite:///{sidecar.file.parent}/presented.db")
+
+    async def story(live: Live) -> None:
+        for number in range(3):
+            sidecar.write(issuer(more='keys_file = "missing.json"'), f'[replay]\nurl_file = "url" # {number}')
+            await live.reload()
+        opened = [one.readlink().name for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+        assert "presented.db" not in opened
+
+    told(sidecar, story)
+
+
 def test_what_cannot_change_while_it_runs_is_said_and_the_rest_is_in_force(
     sidecar: Sidecar, capsys: pytest.CaptureFixture[str]
 ) -> None:
