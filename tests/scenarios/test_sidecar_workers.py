@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from running_service import clean_environment, eventually
 from running_sidecar import COMMAND, RunningSidecar
+from servers import free_port
 
 import sealwright as sw
 
@@ -307,6 +308,18 @@ def test_another_one_on_the_same_socket_is_refused(sidecar: RunningSidecar, fold
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
     assert "settings.port_in_use" in done.stderr
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_stops_the_start(folder: Path, tmp_path: Path) -> None:
+    (deep := tmp_path / ("d" * 100)).mkdir()
+    (tmp_path / "keys.json").write_bytes((folder / "keys.json").read_bytes())
+    (tmp_path / "verifier.toml").write_text(written().replace('socket = "run/sidecar.sock"\nsocket_mode = "0600"', ""))
+    environment = clean_environment() | {"SEALWRIGHT_VERIFIER_PORT": str(free_port()), "TMPDIR": str(deep)}
+    command = [COMMAND, "--config", str(tmp_path / "verifier.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
+    assert "name one with TMPDIR" in done.stderr
+    assert list(deep.iterdir()) == []
 
 
 def test_an_orderly_stop_answers_what_is_under_way_and_leaves_nothing(
