@@ -64,10 +64,10 @@ class BoundedHttp(HttpToolsProtocol):
         if not self.reads_headers:
             self.unfinished_bytes, self.unfinished_since = 0, None
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def on_headers_complete(self) -> None:
         """What follows a body is no header of its request, and never becomes one (RFC 9110 §6.5.1)."""
-        if self.reads_headers:
-            super().on_header(name, value)
+        super().on_headers_complete()
+        self.headers = []
 
     def on_message_complete(self) -> None:
         self.body_bytes = 0
