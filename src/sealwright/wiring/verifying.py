@@ -168,9 +168,7 @@ def _side(
     predecessor: VerifyingSide | None,
     undone: ExitStack,
 ) -> VerifyingSide:
-    routes, store = routes_of(file), build_store(file, folder, predecessor.store if predecessor else None)
-    if store is not None and (predecessor is None or store is not predecessor.store):
-        undone.callback(store.close)
+    routes, store = routes_of(file), _opened_store(file, folder, predecessor, undone)
     obeyed = build_obeyed(file, folder, observer, clock, predecessor.obeyed if predecessor else None)
     if obeyed is not None:
         undone.callback(obeyed.close)
@@ -194,13 +192,22 @@ def _side(
             issuers=list(trusted), revocation=revocation, observer=observer, clock=clock, cache_bytes=cache_bytes
         )
 
-    audiences = sorted({audience for table in file.issuers.values() for audience in table.audience})
     by_audience = {
         audience: verifier(_for(one.trusted, audience) for one in issuers.values() if audience in one.table.audience)
-        for audience in audiences
+        for audience in sorted({audience for table in file.issuers.values() for audience in table.audience})
     }
     everyone = verifier((one.trusted for one in issuers.values()), file.service.cache_bytes)
     return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed, folder)
+
+
+def _opened_store(
+    file: VerifierFile, folder: Path, predecessor: VerifyingSide | None, undone: ExitStack
+) -> ReplayStore | None:
+    before = predecessor.store if predecessor else None
+    store = build_store(file, folder, before)
+    if store is not None and store is not before:
+        undone.callback(store.close)
+    return store
 
 
 def _fetched_as(
