@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from edge_world import BOUND_ISSUER, DOWN_ISSUER, ISSUER, PUBLIC_URL, Answer, EdgeWorld, ask, exchange, head
 from gateways import Gateway
 
+from sealwright.jose import base64url
 from sealwright.profiles.dpop_proof import sign_proof
 
 SOAK = pytest.mark.soak
@@ -25,7 +27,8 @@ Lines = list[tuple[str, str]]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeWorld]:
-    made = EdgeWorld(tmp_path_factory.mktemp("sidecar"))
+    believed = 'proxies = ["127.0.0.1/32"]\ncertificate_form = "xfcc"'
+    made = EdgeWorld(tmp_path_factory.mktemp("sidecar"), believed)
     yield made
     made.stop()
 
@@ -279,6 +282,19 @@ def test_a_proof_is_for_the_public_url_and_counts_once(world: EdgeWorld, gateway
     assert 'error="invalid_dpop_proof"' in foreign.header("www-authenticate")
     twice = [*shown(f"{PUBLIC_URL}/orders/1"), shown(f"{PUBLIC_URL}/orders/1")[1]]
     assert_refused(ask(gateway.port, "/orders/1", twice), 401)
+
+
+def test_no_client_speaks_of_its_own_certificate(world: EdgeWorld, gateway: Gateway) -> None:
+    """The sidecar believes every proxy, also one that knows of no certificates."""
+    digest = hashlib.sha256(b"the certificate of whom the token was made for").digest()
+    token = world.token(iss=BOUND_ISSUER, cnf={"x5t#S256": base64url.encode_text(digest)})
+    said = ("X-Forwarded-Client-Cert", f"Hash={digest.hex()}")
+    target = {"X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/orders/1"}
+    told = [*target.items(), bearer(token), said]
+    assert ask(world.sidecar_port, "/forward-auth", told).status == 200  # as a proxy would say it
+    before = world.refusals().get("binding.missing", 0)
+    assert_refused(ask(gateway.port, "/orders/1", [bearer(token), said]), 401)
+    assert world.refusals()["binding.missing"] == before + 1
 
 
 def test_without_the_sidecar_nobody_passes_and_with_it_everything_is_as_before(

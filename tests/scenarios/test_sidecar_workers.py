@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from running_service import clean_environment, eventually
 from running_sidecar import COMMAND, RunningSidecar
+from servers import free_port
 
 import sealwright as sw
 
@@ -185,6 +186,39 @@ def test_an_upgrade_is_answered_and_ends_the_connection(tcp: Caller) -> None:
     assert got.count(b"HTTP/1.1") == 1
 
 
+CHUNKED = (
+    "POST {} HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-URI: /o\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def test_a_trailer_is_no_header(tcp: Caller) -> None:
+    token = bearer()["Authorization"].encode()
+    asked = CHUNKED.format("/auth-request").replace("chunked", "chunked\r\nConnection: close").encode()
+    assert tcp.raw(asked + b"0\r\nAuthorization: " + token + b"\r\n\r\n").startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("path", ["/auth-request", "/v1/verify"])
+@pytest.mark.parametrize("never_ends", [b"0\r\n" + b"A: b\r\n" * 10_000, b"0\r\nA: " + b"a" * 60_000])
+def test_what_follows_headers_and_never_ends_is_cut(tcp: Caller, path: str, never_ends: bytes) -> None:
+    most_bytes = 32 * 1024 * 1024
+    with tcp.connect() as connection:
+        connection.sendall(CHUNKED.format(path).encode() + never_ends)
+        sent = 0
+        with suppress(OSError):
+            while sent < most_bytes:
+                connection.sendall(never_ends[3:])
+                sent += len(never_ends)
+        assert sent < most_bytes
+
+
+def test_after_a_body_that_was_read_the_connection_is_used_again(tcp: Caller) -> None:
+    body = json.dumps({"token": bearer()["Authorization"].removeprefix("Bearer ")}).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\n\r\n"
+    asked = CHUNKED.format("/v1/verify").encode() + chunks
+    got = tcp.raw(asked * 2 + asked.replace(b"Host: x", b"Connection: close"))
+    assert got.count(b'"outcome":"accepted"') == 3
+
+
 def test_a_forwarded_address_makes_nobody_near(tcp: Caller) -> None:
     """The other way round than an attacker: if it were believed, this caller would not be on loopback."""
     assert tcp.get("/v1/status", {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1"})[0] == 200
@@ -274,6 +308,18 @@ def test_another_one_on_the_same_socket_is_refused(sidecar: RunningSidecar, fold
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
     assert "settings.port_in_use" in done.stderr
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_stops_the_start(folder: Path, tmp_path: Path) -> None:
+    (deep := tmp_path / ("d" * 100)).mkdir()
+    (tmp_path / "keys.json").write_bytes((folder / "keys.json").read_bytes())
+    (tmp_path / "verifier.toml").write_text(written().replace('socket = "run/sidecar.sock"\nsocket_mode = "0600"', ""))
+    environment = clean_environment() | {"SEALWRIGHT_VERIFIER_PORT": str(free_port()), "TMPDIR": str(deep)}
+    command = [COMMAND, "--config", str(tmp_path / "verifier.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
+    assert "name one with TMPDIR" in done.stderr
+    assert list(deep.iterdir()) == []
 
 
 def test_an_orderly_stop_answers_what_is_under_way_and_leaves_nothing(

@@ -37,10 +37,10 @@ Pairs = list[tuple[bytes, bytes]]
 class Edge:
     """The endpoints over one issuer, and every decision that operators were told of."""
 
-    def __init__(self, *, routes: bool = True, **edge: Any) -> None:
+    def __init__(self, *, routes: bool = True, binding: tuple[str, ...] = ("dpop", "mtls"), **edge: Any) -> None:
         folder = Path(tempfile.mkdtemp())
         (folder / "keys.json").write_text(json.dumps(sw.JWKSet([KEY.public]).to_dict()))
-        issuer = {"profile": "any", "audience": "orders", "keys_file": "keys.json", "binding": ["dpop", "mtls"]}
+        issuer = {"profile": "any", "audience": "orders", "keys_file": "keys.json", "binding": list(binding)}
         given = {"GET /orders/**": {"scopes": ["read"]}, "/quoted": {"scopes": ['a"b']}, "/named": {}} if routes else {}
         tables = {"issuers": {ISSUER: issuer}, "routes": given, "replay": {}, "edge": {"realm": "orders", **edge}}
         file = VerifierFile.model_validate({**tables, "identity": {"name": "name"}})
@@ -222,6 +222,15 @@ def test_without_dpop_there_is_one_challenge_and_with_it_the_proof_has_its_own_e
     bearer, _, proof = told.challenge.partition(", DPoP ")
     assert "error" not in bearer
     assert 'error="invalid_token"' in proof
+
+
+@pytest.mark.parametrize("binding", [(), ("mtls",)])
+def test_where_nobody_takes_proofs_a_token_that_comes_by_their_scheme_is_none(binding: tuple[str, ...]) -> None:
+    one = Edge(binding=binding)
+    told = one.asked(headers=said(authorization=f"DPoP {token()}"))
+    assert (told.status, told.challenge) == (401, 'Bearer realm="orders"')
+    assert one.decided[-1].reason == "credential.missing"
+    assert one.asked(headers=said()).status == 200
 
 
 @pytest.mark.parametrize(

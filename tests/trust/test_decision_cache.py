@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import sealwright as sw
 from sealwright.clock import ManualClock
 from sealwright.errors import Reason
-from sealwright.jose import strict_json
+from sealwright.jose import base64url, header, strict_json
 from sealwright.trust.admission import Admission
 from sealwright.trust.binding import Binding
 from sealwright.trust.decision_cache import DecisionCache
@@ -481,3 +481,20 @@ def test_a_fork_while_somebody_writes_does_not_lock_the_child_out(world: World) 
 def _decide_twice(world: World, token: str) -> None:
     assert [world.cached.decide(token).accepted for _ in range(2)] == [True, True]
     assert hits(world) == 1
+
+
+@pytest.mark.parametrize("remembered", [0, MEBIBYTE])
+def test_a_token_that_names_no_key_is_refused_once_its_key_is_revoked(remembered: int) -> None:
+    key, withdrawn, clock = SIGNING["plain"][0], Withdrawn(), ManualClock()
+    claims = {"iss": "plain", "aud": "orders", "exp": int(clock.now()) + 600}
+    signed = b".".join(
+        [header.encode("ES256", None, None), base64url.encode_text(json.dumps(claims).encode()).encode()]
+    )
+    token = b".".join([signed, base64url.encode_text(key.sign(signed)).encode()]).decode()
+    verifier = sw.Verifier(
+        issuer="plain", audience="orders", keys=key.public, revocation=withdrawn, clock=clock, cache_bytes=remembered
+    )
+    assert [verifier.decide(token).accepted for _ in range(3)] == [True] * 3
+    withdrawn.keys.add(("plain", str(key.public.key_id)))
+    assert verifier.decide(token).reason == Reason.KEY_REVOKED
+    assert asyncio.run(verifier.adecide(token)).reason == Reason.KEY_REVOKED

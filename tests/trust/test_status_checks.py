@@ -19,7 +19,7 @@ import sealwright as sw
 from sealwright.clock import ManualClock
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.events import Event, TokenStatusAsked, TokenStatusChecked
-from sealwright.jose import base64url, strict_json
+from sealwright.jose import base64url, header, strict_json
 from sealwright.statements.status_list import TYP, encode, pack, statement_claims
 from sealwright.trust.decision import Decision
 from sealwright.trust.introspection import IntrospectionCheck
@@ -264,7 +264,17 @@ def test_a_list_that_cannot_be_believed_leaves_its_tokens_undecided(
     assert world.failures() == {reason}
 
 
-def test_a_list_signed_by_a_revoked_key_does_not_count(world: World) -> None:
+def naming_no_key(signed: bytes) -> bytes:
+    said = b".".join([header.encode("ES256", None, TYP), signed.split(b".")[1]])
+    return b".".join([said, base64url.encode_text(KEY.sign(said)).encode()])
+
+
+@pytest.mark.parametrize("names_its_key", [True, False])
+def test_a_list_signed_by_a_revoked_key_does_not_count(world: World, names_its_key: bool) -> None:
+    if not names_its_key:
+        world.place.answer = lambda *_: (200, {}, naming_no_key(world.list()))
+        assert both(world.verifier(world.lists()), world.token()).accepted
+
     class Revoked:
         def key_revoked(self, issuer: str, key_id: str) -> bool:
             return (issuer, key_id) == (ISSUER, "k")

@@ -186,7 +186,8 @@ class DecisionCache:
 
     def _check_key_revoked(self, entry: Remembered) -> None:
         if self._pipeline.revocation is not None:
-            self._pipeline.check_revoked(entry.issuer, entry.asked)  # 4
+            named = entry.asked if entry.key is None or entry.asked is not None else entry.key.key_id
+            self._pipeline.check_revoked(entry.issuer, named)  # 4
 
     def _holds(self, entry: Remembered, found: VerificationKey, scopes: frozenset[str]) -> bool:
         """Steps 5 to 9; False for a token that has to be verified anew. Raises as those from 8 on."""

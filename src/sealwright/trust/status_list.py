@@ -150,16 +150,20 @@ class StatusListCheck:
         unverified = compact.parse(body.strip(), max_bytes=MAXIMUM_BODY_BYTES)
         header = unverified.header
         header.check_type(TYP)
-        named = policy.issuer if isinstance(policy.issuer, str) else ""
-        if self._revocation is not None and header.key_id and self._revocation.key_revoked(named, header.key_id):
-            raise RejectedError(Reason.KEY_REVOKED, "the list is signed by a key that has been revoked")
+        self._check_revoked(policy, header.key_id)
         key = self._source.find(header.key_id)
+        self._check_revoked(policy, key.key_id)  # for a list that names no key
         if not isinstance(key, PublicJWK):
             raise RejectedError(Reason.KEY_UNSUITABLE, "a status list is signed with a key pair")
         bound = key.bound_to(policy.algorithms)
         bound.check_usable(self._clock.now())
         check_signature(unverified, bound)
         return parse_statement(unverified.unverified_claims(), maximum_bytes=self._maximum_bytes)
+
+    def _check_revoked(self, policy: VerificationPolicy, key_id: str | None) -> None:
+        named = policy.issuer if isinstance(policy.issuer, str) else ""
+        if self._revocation is not None and key_id and self._revocation.key_revoked(named, key_id):
+            raise RejectedError(Reason.KEY_REVOKED, "the list is signed by a key that has been revoked")
 
     def _check(self, said: Statement, uri: str, policy: VerificationPolicy, before: Kept[Statement] | None) -> None:
         now = self._clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,25 @@ def build_verifying(
     Of a predecessor it takes over what this process remembers of tokens that were presented, and the fetched keys of
     issuers whose keys come from where they came from.
     """
-    routes, store = routes_of(file), build_store(file, folder, predecessor.store if predecessor else None)
+    with ExitStack() as undone:
+        side = _side(file, folder, observer, clock, predecessor=predecessor, undone=undone)
+        undone.pop_all()
+    return side
+
+
+def _side(
+    file: VerifierFile,
+    folder: Path,
+    observer: Observer,
+    clock: Clock,
+    *,
+    predecessor: VerifyingSide | None,
+    undone: ExitStack,
+) -> VerifyingSide:
+    routes, store = routes_of(file), _opened_store(file, folder, predecessor, undone)
     obeyed = build_obeyed(file, folder, observer, clock, predecessor.obeyed if predecessor else None)
+    if obeyed is not None:
+        undone.callback(obeyed.close)
     observer, proofs = observer if obeyed is None else obeyed.observer, build_proofs(file, folder)
     revocation = None if obeyed is None else obeyed.revocation
     issuers: dict[str, VerifyingIssuer] = {}
@@ -174,13 +192,22 @@ def build_verifying(
             issuers=list(trusted), revocation=revocation, observer=observer, clock=clock, cache_bytes=cache_bytes
         )
 
-    audiences = sorted({audience for table in file.issuers.values() for audience in table.audience})
     by_audience = {
         audience: verifier(_for(one.trusted, audience) for one in issuers.values() if audience in one.table.audience)
-        for audience in audiences
+        for audience in sorted({audience for table in file.issuers.values() for audience in table.audience})
     }
     everyone = verifier((one.trusted for one in issuers.values()), file.service.cache_bytes)
     return VerifyingSide(issuers, everyone, by_audience, routes is not None, store, obeyed, folder)
+
+
+def _opened_store(
+    file: VerifierFile, folder: Path, predecessor: VerifyingSide | None, undone: ExitStack
+) -> ReplayStore | None:
+    before = predecessor.store if predecessor else None
+    store = build_store(file, folder, before)
+    if store is not None and store is not before:
+        undone.callback(store.close)
+    return store
 
 
 def _fetched_as(

@@ -212,6 +212,19 @@ def test_a_wrong_file_changes_nothing_and_every_fault_is_logged_with_its_line(
     assert "cannot read" in second["fault"]
 
 
+def test_a_file_that_cannot_be_in_force_leaves_no_connection_behind(sidecar: Sidecar) -> None:
+    (sidecar.file.parent / "url").write_text(f"sqlite:///{sidecar.file.parent}/presented.db")
+
+    async def story(live: Live) -> None:
+        for number in range(3):
+            sidecar.write(issuer(more='keys_file = "missing.json"'), f'[replay]\nurl_file = "url" # {number}')
+            await live.reload()
+        opened = [one.readlink().name for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+        assert "presented.db" not in opened
+
+    told(sidecar, story)
+
+
 def test_what_cannot_change_while_it_runs_is_said_and_the_rest_is_in_force(
     sidecar: Sidecar, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +250,28 @@ def test_a_change_is_found_by_itself_once_nobody_writes_any_more(sidecar: Sideca
         async with asyncio.timeout(20):
             while await presented(live, shown) != 200:
                 await asyncio.sleep(0.05)
+
+    told(sidecar, story)
+
+
+def test_a_right_file_is_in_force_once_what_it_names_is_there(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts secrets and configurations each in its own time."""
+    monkeypatch.setattr("sealwright.services.verifier_service.live.TRY_AGAIN_S", 0.1)
+    shown, later = token(audience="bills"), sidecar.keys.with_name("later.json")
+
+    async def story(live: Live) -> None:
+        sidecar.write(issuer(audience="bills", more='keys_file = "later.json"'))
+        await live.reload()
+        assert (await presented(live, token()), await presented(live, shown)) == (200, 401)
+        later.write_bytes(sidecar.keys.read_bytes())
+        async with asyncio.timeout(20):
+            while await presented(live, shown) != 200:
+                await asyncio.sleep(0.05)
+        done = await metric(live, 'sealwright_config_reloads_total{outcome="done"}')
+        await asyncio.sleep(1.5)
+        assert await metric(live, 'sealwright_config_reloads_total{outcome="done"}') == done
 
     told(sidecar, story)
 
@@ -336,6 +371,28 @@ def test_ready_means_that_each_required_issuer_can_be_decided_over(sidecar: Side
         assert (status, json.loads(body)["issuers"]) == (200, {ISSUER: True, SECOND: False})
 
     told(sidecar, story)
+
+
+def test_an_issuer_that_hangs_and_that_nobody_requires_does_not_hold_up_the_answer(sidecar: Sidecar) -> None:
+    server = JwksServer()
+    server.hold()
+    sidecar.write(issuer(), issuer(SECOND, more=f'jwks_url = "{server.url}"\nrequired = false'))
+
+    async def story(live: Live) -> None:
+        async with asyncio.timeout(3):  # a fetch has five seconds
+            status, _, body = await ask(live, "/readyz")
+        assert (status, json.loads(body)["issuers"]) == (200, {ISSUER: True, SECOND: False})
+        server.publish(OTHER)
+        server.release()
+        async with asyncio.timeout(20):
+            while not json.loads((await ask(live, "/readyz"))[2])["issuers"][SECOND]:
+                await asyncio.sleep(0.05)
+
+    try:
+        told(sidecar, story)
+    finally:
+        server.release()
+        server.stop()
 
 
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), (None, 200), ("192.0.2.1", 404)])

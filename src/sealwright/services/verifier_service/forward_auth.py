@@ -42,7 +42,7 @@ class ForwardAuth:
         proxies = proxies_of(edge)
 
         def endpoint(saying: Saying) -> _Endpoint:
-            requests = ProxiedRequests(saying, public_url=edge.public_url, proxies=proxies)
+            requests = ProxiedRequests(saying, public_url=edge.public_url, proxies=proxies, dpop=by_proof)
             return _Endpoint(requests, Refusals(edge.realm, dpop=by_proof, for_nginx=saying is AUTH_REQUEST))
 
         self._envoy = endpoint(EXT_AUTHZ)

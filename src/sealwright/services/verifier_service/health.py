@@ -15,6 +15,7 @@ from sealwright.services import http
 from sealwright.services.verifier_service.figures import Figures
 from sealwright.wiring.verifying import VerifyingIssuer, VerifyingSide
 
+OPTIONAL_WITHIN_S = 0.5  # issuers that nobody requires must not hold up what is said of the others
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -67,8 +68,12 @@ class HealthPages:
 
 async def decidable(verifying: VerifyingSide) -> dict[str, bool]:
     """Of each issuer, whether its tokens can be decided over now. Fetches keys where there are none."""
-    answers = await asyncio.gather(*map(_can_decide, verifying.issuers.values()))
-    return dict(zip(verifying.issuers, answers, strict=True))
+    asked = {name: asyncio.create_task(_can_decide(one)) for name, one in verifying.issuers.items()}
+    others = [task for name, task in asked.items() if not verifying.issuers[name].table.required]
+    await asyncio.gather(*(task for name, task in asked.items() if verifying.issuers[name].table.required))
+    if others:
+        await asyncio.wait(others, timeout=OPTIONAL_WITHIN_S)
+    return {name: task.done() and task.result() for name, task in asked.items()}
 
 
 async def _can_decide(issuer: VerifyingIssuer) -> bool:

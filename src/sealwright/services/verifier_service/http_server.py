@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sealwright.clock import SYSTEM_CLOCK
+from sealwright.services.http import MAXIMUM_BODY_BYTES
 from sealwright.wiring.observing import log_config
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ KEEP_ALIVE_S = 3660
 STOP_WITHIN_S = 20  # what is still under way then is cut
 HEADER_DEADLINE_S = 10.0
 MAXIMUM_HEADER_BYTES = 96 * 1024  # a token has 64 KiB at most unless an issuer allows for more
+MAXIMUM_SENT_BYTES = 8 * MAXIMUM_BODY_BYTES  # of a body as it is sent: the smallest chunks take six times their content
 _TICKS_PER_S = 10
 
 
@@ -35,9 +37,9 @@ class Application(Protocol):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 with bounded headers."""
+    """HTTP/1.1 with bounded headers and bodies, and without trailers."""
 
-    unfinished_bytes = 0
+    unfinished_bytes = body_bytes = 0
     unfinished_since: float | None = None  # when a look at it first found it so
 
     @property
@@ -45,14 +47,37 @@ class BoundedHttp(HttpToolsProtocol):
         """Whether the headers of a request have begun and not ended, or nothing ever came."""
         return self.cycle is None or self.cycle.scope is not self.scope
 
+    @property
+    def reads_body(self) -> bool:
+        return self.cycle is not None and not self.reads_headers and self.cycle.more_body
+
     def data_received(self, data: bytes) -> None:
         self.unfinished_bytes += len(data)
+        self.body_bytes += len(data) if self.reads_body else 0
+        if self.body_bytes > MAXIMUM_SENT_BYTES:
+            self._refuse(b"413 Content Too Large")
+            return
         if self.unfinished_bytes > MAXIMUM_HEADER_BYTES and self._has_large_headers(data):
             self._refuse(b"431 Request Header Fields Too Large")
             return
         super().data_received(data)
         if not self.reads_headers:
             self.unfinished_bytes, self.unfinished_since = 0, None
+
+    def on_headers_complete(self) -> None:
+        """What follows a body is no header of its request, and never becomes one (RFC 9110 §6.5.1)."""
+        super().on_headers_complete()
+        self.headers = []
+
+    def on_message_complete(self) -> None:
+        self.body_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Nobody waits for the rest of a body that nobody reads."""
+        if self.cycle.response_complete and self.cycle.more_body:
+            self.transport.close()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 the text says nothing that the status does not
         self._refuse(b"400 Bad Request")
@@ -70,8 +95,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self.reads_headers and now - (self.unfinished_since or now) > longest_s
 
     def _has_large_headers(self, data: bytes) -> bool:
-        is_body = self.cycle is not None and not self.reads_headers and self.cycle.more_body
-        return not is_body and b"\r\n\r\n" not in data[:MAXIMUM_HEADER_BYTES]
+        return not self.reads_body and b"\r\n\r\n" not in data[:MAXIMUM_HEADER_BYTES]
 
     def _refuse(self, status: bytes) -> None:
         if not self.transport.is_closing():

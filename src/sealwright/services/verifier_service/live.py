@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ from sealwright.wiring.verifying import VerifyingSide, build_verifying, read_set
 
 LOOK_EVERY_S = 1.0
 READY_WITHIN_S = 10.0  # then what the file says is in force, ready or not
+TRY_AGAIN_S = 15.0  # a file that is right, and names what is not there yet
 ANSWERED_WITHIN_S = 30.0  # what a request that is still under way then finds closed is undecided
 _PAUSE_S = 0.1
 _FIXED = ("host", "port", "tcp", "socket", "socket_mode", "workers", "drain")
@@ -48,7 +50,7 @@ class Live:
     def __init__(self, settings: VerifierSettings, place: Place | None = None) -> None:
         self._settings = settings
         self._watched, self._asked, self._reloading = Watched(), asyncio.Event(), asyncio.Lock()
-        self._tasks = set[asyncio.Task[None]]()
+        self._tasks, self._again_at = set[asyncio.Task[None]](), math.inf
         if settings.config is not None:
             self._watched.follow([settings.config])
         file, folder = read_settings(settings)
@@ -93,12 +95,14 @@ class Live:
         return ConfigReloaded("done", SYSTEM_CLOCK.monotonic() - began, None, needs_restart, cannot_decide)
 
     async def _replace(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        old = self._now
+        old, self._again_at = self._now, math.inf
         await run_in_threadpool(self._watched.note)
         file, folder = await run_in_threadpool(read_settings, self._settings)
         self._watched.follow(read_once(self._settings.config, file, folder))
         self._issuers.update(file.issuers)
+        self._again_at = SYSTEM_CLOCK.monotonic() + TRY_AGAIN_S
         new = await run_in_threadpool(self._build, file, folder, old.side)
+        self._again_at = math.inf
         new.side.start()
         cannot_decide = await _until_ready(new.side)
         self._now = new
@@ -145,7 +149,8 @@ class Live:
                 await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
             if is_orphan():  # another may start in our place
                 os.kill(os.getpid(), signal.SIGTERM)
-            if self._asked.is_set() or await run_in_threadpool(self._watched.has_changed):
+            is_asked = self._asked.is_set() or SYSTEM_CLOCK.monotonic() >= self._again_at
+            if is_asked or await run_in_threadpool(self._watched.has_changed):
                 self._asked.clear()
                 await self.reload()
 

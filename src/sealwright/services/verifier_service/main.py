@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from socket import socket
+from socket import AF_UNIX, socket
 
 from sealwright.config.verifier_file import check_file, schema
 from sealwright.config.verifier_tables import ListenTable, VerifierFile
@@ -88,12 +88,21 @@ def _listen(table: ListenTable, folder: Path, stack: ExitStack) -> list[socket]:
 
 
 def _private_folder() -> tempfile.TemporaryDirectory[str]:
-    """Nobody else may enter it. Raises ConfigurationError where no folder can be made."""
-    try:
-        return tempfile.TemporaryDirectory(prefix="sealwright-verifier-")
-    except OSError as error:
-        message = f"several workers need a folder for their sockets: {error.strerror}; name one with TMPDIR"
-        raise ConfigurationError(Reason.SETTINGS_INVALID, message) from error
+    """Nobody else may enter it. Raises ConfigurationError where no folder can be made, or no socket in it."""
+    with ExitStack() as undone:
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="sealwright-verifier-")
+            undone.callback(folder.cleanup)
+            path = Path(folder.name, "tried")
+            with socket(AF_UNIX) as tried:
+                tried.bind(str(path))  # which may be too long
+            path.unlink()
+        except OSError as error:
+            why = error.strerror or str(error)
+            message = f"several workers need a folder for their sockets: {why}; name one with TMPDIR"
+            raise ConfigurationError(Reason.SETTINGS_INVALID, message) from error
+        undone.pop_all()
+    return folder
 
 
 def _tried(settings: VerifierSettings) -> tuple[VerifierFile, Path]:

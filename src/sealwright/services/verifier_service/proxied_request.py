@@ -11,9 +11,9 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from sealwright.errors import Reason, RejectedError
-from sealwright.trust.bearer import presented_token
+from sealwright.trust.bearer import bearer_token, presented_token
 from sealwright.trust.client_certificates import UNIX, TrustedProxies
-from sealwright.trust.evidence import Evidence
+from sealwright.trust.evidence import Evidence, Scheme
 
 _AUTHORIZATION, _DPOP = b"authorization", b"dpop"
 
@@ -34,10 +34,20 @@ EXT_AUTHZ = Saying(b"", b"", b"x-forwarded-proto", b"host", b"/ext-authz")
 
 
 class ProxiedRequests:
-    """Reads what one kind of proxy says. ``public_url`` wins over what it says of scheme and host."""
+    """Reads what one kind of proxy says. ``public_url`` wins over what it says of scheme and host.
 
-    def __init__(self, saying: Saying, *, public_url: str | None = None, proxies: TrustedProxies | None = None) -> None:
-        self._saying, self._public_url, self._proxies = saying, public_url, proxies
+    With ``dpop`` there are issuers that take proofs; without, a token that comes by that scheme is none.
+    """
+
+    def __init__(
+        self,
+        saying: Saying,
+        *,
+        public_url: str | None = None,
+        proxies: TrustedProxies | None = None,
+        dpop: bool = False,
+    ) -> None:
+        self._saying, self._public_url, self._proxies, self._dpop = saying, public_url, proxies, dpop
         self._certificate = b"" if proxies is None else proxies.header.encode()
         once = {*saying[:4], _AUTHORIZATION, _DPOP, self._certificate} - {b""}
         self._once: Mapping[bytes, Reason] = {name: _reason(name, self._certificate) for name in once}
@@ -49,7 +59,7 @@ class ProxiedRequests:
         """
         found = self._found(scope["headers"])
         method, target = self._asked(scope, found)
-        scheme, token = presented_token(found.get(_AUTHORIZATION))
+        scheme, token = self._presented(found.get(_AUTHORIZATION))
         proof = found.get(_DPOP)
         return token, Evidence(
             method=method,
@@ -79,6 +89,9 @@ class ProxiedRequests:
         if not method or not target or target[0] != "/":
             raise RejectedError(Reason.REQUEST_MALFORMED, "the proxy does not say which request it holds")
         return method, target
+
+    def _presented(self, authorization: str | None) -> tuple[Scheme, str]:
+        return presented_token(authorization) if self._dpop else ("bearer", bearer_token(authorization))
 
     def _url(self, found: Mapping[bytes, str], target: str) -> str | None:
         """The URL that the client sent, for DPoP proofs; None where nobody vouches for scheme and host."""
