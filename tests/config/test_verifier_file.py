@@ -318,3 +318,9 @@ def test_dpop_has_nonces_whose_secrets_are_in_a_file(tmp_path: Path) -> None:
     rules.nonces.check(older.next(1000.0), 1000.0)
     assert rules.nonces.next(1000.0) == DpopNonces([b"new-" * 10]).next(1000.0)
     side.close()
+
+
+@pytest.mark.parametrize("prefix", ["content-", "www-", "authorization", "X-Id-", "x-id", "x id-", ""])
+def test_identity_headers_have_a_prefix_that_is_no_header_of_http(tmp_path: Path, prefix: str) -> None:
+    (fault,) = faults(tmp_path, f'[edge]\nheader_prefix = "{prefix}"\n{GOOD}')
+    assert "header_prefix" in fault

@@ -89,7 +89,7 @@ class EdgeTable(_Table):
 
     realm: str = Field(default="sealwright", pattern=r"^[ !#-\[\]-~]*$", description="Of WWW-Authenticate.")
     header_prefix: str = Field(
-        default="x-sealwright-", pattern=r"^[a-z][a-z0-9-]{0,60}-$", description="What identity headers begin with."
+        default="x-sealwright-", pattern=r"^x-[a-z0-9-]{0,58}-$", description="What identity headers begin with."
     )
     public_url: Annotated[HttpUrl, AfterValidator(_an_origin)] | None = Field(
         default=None, description="Scheme and host of the URLs that clients ask for; without, what the proxy says."
