@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -351,10 +352,18 @@ def accepts(caller: Caller) -> bool:
     return True
 
 
-def test_workers_whose_parent_was_killed_stop_by_themselves_and_drain_first(tmp_path: Path, folder: Path) -> None:
+@pytest.fixture
+def private() -> Iterator[Path]:
+    """A short path: sockets lie in it."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def test_workers_whose_parent_was_killed_stop_by_themselves_and_drain_first(
+    tmp_path: Path, folder: Path, private: Path
+) -> None:
     (tmp_path / "keys.json").write_bytes((folder / "keys.json").read_bytes())
     (tmp_path / "verifier.toml").write_text(written(more="drain = 1"))
-    (private := tmp_path / "t").mkdir()
     running = RunningSidecar(tmp_path / "log", {"CONFIG": str(tmp_path / "verifier.toml")}, {"TMPDIR": str(private)})
     caller, workers = Caller(running), children(running.process.pid)
     running.process.kill()
