@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.sidecar.programs import Program, pinned
 
 WALK = Path(__file__).with_name("walk.lua")
-SET, TIMES = 200, 20  # the working set, and how often it is walked
+SET, TIMES = 200, 20  # the window, and how often each token comes
 
 
 class RefusedError(Exception):

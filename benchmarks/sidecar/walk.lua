@@ -1,6 +1,8 @@
--- Walk through a file of tokens: SIZE of them TIMES over, then the next. SIZE 0 is the whole file, for as long as it takes.
+-- Walk through a file of tokens, each once; with SIZE, through a window of that many, which moves on by one token after
+-- TIMES requests: each token comes about TIMES times, and new ones come evenly.
 -- wrk -s walk.lua URL -- FILE SKIP SIZE TIMES PAUSE_MS
-local requests, first, at, lap, size, times, pause = {}, 0, 0, 1, 0, 1, 0
+local requests, first, at, size, times, pause = {}, 0, -1, 0, 1, 0
+local STRIDE = 37 -- has no divisor in common with SIZE, so that neighbours in the window are far apart in time
 
 function init(given)
   local path, skip = given[1], tonumber(given[2])
@@ -8,18 +10,15 @@ function init(given)
   for token in io.lines(path) do
     requests[#requests + 1] = wrk.format("GET", wrk.path, { ["Host"] = wrk.host, ["Authorization"] = "Bearer " .. token })
   end
-  if size == 0 then size = #requests end
   first = skip % #requests
   math.randomseed(1)
 end
 
 function request()
   at = at + 1
-  if at > size then
-    at, lap = 1, lap + 1
-    if lap > times then lap, first = 1, first + size end
-  end
-  return requests[(first + at - 1) % #requests + 1]
+  local ahead = at
+  if size > 0 then ahead = math.floor(at / times) + at * STRIDE % size end
+  return requests[(first + ahead) % #requests + 1]
 end
 
 if tonumber(wrk.headers["X-Pause"]) then
