@@ -403,3 +403,21 @@ def test_figures_and_status_are_for_this_machine_over_the_unix_socket_too(
         assert [(await ask(live, path, client))[0] for path in ("/metrics", "/v1/status")] == [status, status]
 
     told(sidecar, story)
+
+
+def test_half_of_a_file_that_somebody_writes_is_never_in_force(sidecar: Sidecar) -> None:
+    """Told by a signal in the middle: without its last table every route would be open."""
+    closed = '[routes."/"]\nscopes = ["admin"]\n'
+    sidecar.write(issuer(), closed)
+
+    async def story(live: Live) -> None:
+        sidecar.write(issuer())
+        reloading = asyncio.create_task(live.reload())
+        await asyncio.sleep(0.05)
+        sidecar.write(issuer(), closed)
+        while not reloading.done():
+            assert await presented(live, token()) == 403
+            await asyncio.sleep(0.01)
+        assert await presented(live, token()) == 403
+
+    told(sidecar, story)

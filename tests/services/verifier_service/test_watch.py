@@ -74,3 +74,14 @@ def test_a_pipe_is_not_waited_for_and_a_file_that_is_gone_is_a_change(tmp_path: 
     one = watched(pipe, file)
     file.unlink()
     assert [one.has_changed() for _ in range(3)] == [False, True, False]
+
+
+def test_what_was_noted_is_still_until_somebody_writes(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text("a")
+    one = watched(file)
+    one.note()
+    assert one.is_still()
+    file.write_text("b")
+    assert [one.is_still(), one.is_still()] == [False, True]
+    assert not any(one.has_changed() for _ in range(3))

@@ -32,6 +32,7 @@ READY_WITHIN_S = 10.0  # then what the file says is in force, ready or not
 TRY_AGAIN_S = 15.0  # a file that is right, and names what is not there yet
 ANSWERED_WITHIN_S = 30.0  # what a request that is still under way then finds closed is undecided
 _PAUSE_S = 0.1
+_LOOKS = 50  # at a file that is being written; then it counts as it is
 _FIXED = ("host", "port", "tcp", "socket", "socket_mode", "workers", "drain")
 
 
@@ -96,7 +97,7 @@ class Live:
 
     async def _replace(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         old, self._again_at = self._now, math.inf
-        await run_in_threadpool(self._watched.note)
+        await self._at_rest()
         file, folder = await run_in_threadpool(read_settings, self._settings)
         self._watched.follow(read_once(self._settings.config, file, folder))
         self._issuers.update(file.issuers)
@@ -110,6 +111,14 @@ class Live:
             self.observing.logs.accepted = file.service.log_accepted
         self._start(self._retire(old, new))
         return cannot_decide, _needs_restart(old.file, file)
+
+    async def _at_rest(self) -> None:
+        """A signal may come while somebody writes, and half of a file may be right."""
+        await run_in_threadpool(self._watched.note)
+        for _ in range(_LOOKS):
+            await asyncio.sleep(_PAUSE_S)
+            if await run_in_threadpool(self._watched.is_still):
+                return
 
     def _build(self, file: VerifierFile, folder: Path, predecessor: VerifyingSide | None = None) -> Serving:
         side = build_verifying(file, folder, self.observing.observer, predecessor=predecessor)

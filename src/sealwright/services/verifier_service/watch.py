@@ -27,6 +27,12 @@ class Watched:
         """What is there now is known, since it is about to be read."""
         self._known = self._seen = {path: _digest(path) for path in self._known}
 
+    def is_still(self) -> bool:
+        """Whether all is as it was noted last; it is noted anew. Does I/O."""
+        before = self._known
+        self.note()
+        return before == self._known
+
     def has_changed(self) -> bool:
         """Whether anything is not as it was known, and as it was at the last look: nobody is writing. Then it is known.
 
