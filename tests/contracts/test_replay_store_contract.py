@@ -111,6 +111,39 @@ def test_a_store_that_was_opened_before_a_fork_works_in_parent_and_child(replay_
     assert replay_store.claim(in_child, 60) == (replay_store.figures().store == "memory")
 
 
+def test_a_fork_in_the_middle_of_claims_leaves_nobody_stuck(replay_store: ReplayStore) -> None:
+    """A child that saw the locks of its parent's database would wait for them for ever."""
+    if replay_store.figures().store == "memory":
+        pytest.skip("nothing is under way there")
+    done = threading.Event()
+
+    def claims() -> None:
+        while not done.is_set():
+            replay_store.claim(new_key(), 60)
+
+    claimers = [threading.Thread(target=claims) for _ in range(2)]
+    for one in claimers:
+        one.start()
+    try:
+        ends = [_claimed_in_child(replay_store, new_key()) for _ in range(12)]
+    finally:
+        done.set()
+        for one in claimers:
+            one.join()
+    assert ends == [0] * 12
+
+
+def _claimed_in_child(replay_store: ReplayStore, key: bytes) -> int:
+    child = os.fork()
+    if child == 0:
+        good = False
+        try:
+            good = replay_store.claim(key, 60) and not replay_store.claim(key, 60)
+        finally:
+            os._exit(0 if good else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def test_its_figures_say_how_it_does(replay_store: ReplayStore) -> None:
     for _ in range(3):
         replay_store.claim(new_key(), 60)

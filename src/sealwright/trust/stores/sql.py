@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import (
@@ -31,10 +32,10 @@ from sealwright.clock import SYSTEM_CLOCK
 from sealwright.errors import ConfigurationError, Reason
 from sealwright.trust.replay import full
 from sealwright.trust.stores.batches import Answer, Claim
+from sealwright.trust.stores.fork_guard import ForkGuard
 from sealwright.trust.stores.shared import SharedReplayStore
 
-TIMEOUT_S = 1.0
-CAPACITY = 1_000_000
+TIMEOUT_S, CAPACITY = 1.0, 1_000_000
 COUNTED_ANEW_S = 60.0
 _SWEPT_AT_ONCE = 64  # besides two for each claim, so that more go than come
 _SWEPT_WHEN_FULL = 5_000
@@ -97,11 +98,26 @@ class _SqlSender:
         self._engine = _engine(url, timeout_s)
         self._count, self._sent = count, 0
         self._connection: Connection | None = None
+        self._in_use = ForkGuard(self._drop) if self._kind == "sqlite" else nullcontext()
         now, skip = _NOW[self._kind], "FOR UPDATE SKIP LOCKED" if self._kind == "postgresql" else ""
         self._claim, self._claim_many = text(_CLAIM.format(now=now)), text(_CLAIM_MANY.format(now=now))
         self._sweep = text(_SWEEP.format(now=now, skip=skip))
 
     def send(self, claims: Sequence[Claim]) -> Sequence[Answer]:
+        with self._in_use:
+            return self._send(claims)
+
+    def tidy(self) -> None:
+        """Deletes more than came in, and many when there is no room."""
+        with self._in_use:
+            self._tidy()
+
+    def close(self) -> None:
+        with self._in_use:
+            self._drop()
+            self._engine.dispose()
+
+    def _send(self, claims: Sequence[Claim]) -> Sequence[Answer]:
         connection = self._connected()
         if claims and self._is_full():
             return [full()] * len(claims)
@@ -115,8 +131,7 @@ class _SqlSender:
         self._count.entries = (self._count.entries or 0) + len(won)
         return [_taken(won, claim.key) for claim in claims]
 
-    def tidy(self) -> None:
-        """Deletes more than came in, and many when there is no room."""
+    def _tidy(self) -> None:
         connection = self._connected()
         most = _SWEPT_WHEN_FULL if self._is_full() else 2 * self._sent + _SWEPT_AT_ONCE
         try:
@@ -129,10 +144,6 @@ class _SqlSender:
         except Exception:
             self._drop()
             raise
-
-    def close(self) -> None:
-        self._drop()
-        self._engine.dispose()
 
     def _insert(self, connection: Connection, claims: Sequence[Claim]) -> list[bytes]:
         """The keys that were claimed. Each is asked for once, and in one order, so that no two processes deadlock."""
