@@ -16,7 +16,9 @@ from cryptography.x509.oid import NameOID
 def server_certificate(folder: Path) -> tuple[Path, Path]:
     """The authority's certificate, and the server's with its private key."""
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    usage = x509.KeyUsage(*(False,) * 5, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False)
     root = _builder("Throw-away CA", "Throw-away CA", authority).add_extension(x509.BasicConstraints(True, None), True)
+    root = root.add_extension(usage, True)  # Python 3.13 insists on it
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
     leaf = _builder("127.0.0.1", "Throw-away CA", server).add_extension(names, False).add_extension(issuer, False)
