@@ -50,6 +50,10 @@ class ClientAssertions:
             self._verifiers = {name: made for name, made in self._verifiers.items() if name in names}
 
     def close(self) -> None:
+        with self._lock:
+            made, self._verifiers = self._verifiers.values(), {}
+        for _, verifier in made:
+            verifier.close()
         if self._store is not None:
             self._store.close()
 
