@@ -498,3 +498,33 @@ def test_a_token_that_names_no_key_is_refused_once_its_key_is_revoked(remembered
     withdrawn.keys.add(("plain", str(key.public.key_id)))
     assert verifier.decide(token).reason == Reason.KEY_REVOKED
     assert asyncio.run(verifier.adecide(token)).reason == Reason.KEY_REVOKED
+
+
+class _Unprepared:
+    """An observer whose preparations fail, and which sees every decision even so."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def observe(self, event: Any) -> None:
+        self.seen.append(event.outcome)
+
+    def prepared(self, _: Any) -> Any:
+        raise RuntimeError("not ready")
+
+
+@pytest.mark.parametrize("cache_bytes", [0, MEBIBYTE])
+def test_an_observer_that_cannot_prepare_changes_no_decision(world: World, cache_bytes: int) -> None:
+    key, observer = SIGNING["plain"][0], _Unprepared()
+    verifier = sw.Verifier(
+        issuer="plain",
+        audience="orders",
+        keys=key.public,
+        clock=world.clock,
+        cache_bytes=cache_bytes,
+        observer=observer,
+    )
+    token = ordinary(world)
+    outcomes = [verifier.decide(token).outcome for _ in range(3)]
+    outcomes += [asyncio.run(verifier.adecide(token)).outcome for _ in range(2)]
+    assert outcomes == observer.seen == ["accepted"] * 5

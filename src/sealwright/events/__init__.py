@@ -7,6 +7,7 @@ Durations are in seconds. Issuer names come from configuration, never from a tok
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -141,7 +142,8 @@ def prepared(observer: Observer, event: TokenDecided) -> Again:
     """What observes this event with another duration in seconds at each call. It may raise as ``observe`` may."""
     prepare: Callable[[TokenDecided], Again] | None = getattr(observer, "prepared", None)
     if prepare is not None:
-        return prepare(event)
+        with suppress(Exception):  # as in tell; what it could not prepare it is shown each time
+            return prepare(event)
     return lambda duration_s: observer.observe(replace(event, duration_s=duration_s))
 
 
