@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -55,15 +54,15 @@ class Refusals:
         headers = [("Cache-Control", "no-store")]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             return Refusal(status, (*headers, ("Retry-After", str(RETRY_AFTER_S))))
-        challenges = self._challenges(error, bearer.scheme_of(authorization), " ".join(sorted(scopes)) or None)
+        # The error belongs to the scheme that was used.
+        by_proof = bool(self.algorithms) and (bearer.scheme_of(authorization) == "dpop" or not self._takes_bearer)
+        challenges = bearer.challenges(
+            error,
+            realm=self._realm,
+            algorithms=self.algorithms,
+            by_proof=by_proof,
+            takes_bearer=self._takes_bearer,
+            scope=" ".join(sorted(scopes)) or None,
+        )
         headers += [("WWW-Authenticate", challenge) for challenge in challenges]
         return Refusal(status, (*headers, *bearer.nonce_headers(error).items()))
-
-    def _challenges(self, error: SealwrightError, used: str | None, scope: str | None) -> Iterator[str]:
-        """One for each scheme that is taken; the error belongs to the one that was used (RFC 9449 §7.1)."""
-        of_dpop = bool(self.algorithms) and (used == "dpop" or not self._takes_bearer)
-        if self._takes_bearer:
-            yield bearer.challenge(None if of_dpop else error, realm=self._realm, scope=scope)
-        if self.algorithms:
-            mine = error if of_dpop else None
-            yield bearer.dpop_challenge(mine, realm=self._realm, algorithms=self.algorithms, scope=scope)

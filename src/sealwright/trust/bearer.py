@@ -66,6 +66,25 @@ def dpop_challenge(
     return "DPoP " + ", ".join([*_parameters(error, code, realm, scope), algs])
 
 
+def challenges(
+    error: SealwrightError | None,
+    *,
+    realm: str,
+    algorithms: Collection[str],
+    by_proof: bool,
+    takes_bearer: bool = True,
+    scope: str | None = None,
+) -> list[str]:
+    """One for each scheme that is taken (RFC 9449 §7.1): Bearer, and DPoP where there are ``algorithms`` of proofs.
+
+    The error stands in one of them: in that of DPoP if the failure is ``by_proof``.
+    """
+    plain = [challenge(None if by_proof else error, realm=realm, scope=scope)] if takes_bearer else []
+    if not algorithms:
+        return plain
+    return [*plain, dpop_challenge(error if by_proof else None, realm=realm, algorithms=algorithms, scope=scope)]
+
+
 def nonce_headers(error: SealwrightError | None) -> dict[str, str]:
     """The DPoP-Nonce header of an answer to a proof that needs one (RFC 9449 §9)."""
     return {"DPoP-Nonce": error.nonce} if isinstance(error, NonceError) else {}

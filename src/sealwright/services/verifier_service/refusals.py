@@ -21,13 +21,14 @@ _PROOF_STAGE = "binding."
 class Refusals:
     """400, 401, 403 and 503 by ``bearer.status``, each with its challenge (RFC 6750 §3).
 
-    The challenges are in one header, since nginx passes one on: Bearer, and with ``dpop`` DPoP too (RFC 9449 §7.1);
-    the one of the scheme that the token came by says what is wrong. ``for_nginx`` turns 400, which nginx takes for a
+    The challenges are in one header, since nginx passes one on: Bearer, and with ``dpop`` DPoP too (RFC 9449 §7.1),
+    which says what is wrong with a proof; all else is said by Bearer. ``for_nginx`` turns 400, which nginx takes for a
     fault of the verifier, into 403, and says in a header what the client should get.
     """
 
     def __init__(self, realm: str, *, dpop: bool = False, for_nginx: bool = False) -> None:
-        self._realm, self._dpop, self._for_nginx = realm, dpop, for_nginx
+        self._realm, self._for_nginx = realm, for_nginx
+        self._algorithms = ALGORITHMS_OF_PROOFS if dpop else frozenset[str]()
 
     def of(self, decision: Decision) -> tuple[int, Headers]:
         error = decision.error or UnavailableError(Reason.SOURCE_UNAVAILABLE, "the token could not be checked")
@@ -42,14 +43,15 @@ class Refusals:
 
     def _challenges(self, error: SealwrightError) -> str:
         scope = _shown(error) if isinstance(error, MissingScopesError) else None
-        if not self._dpop:
-            return bearer.challenge(error, realm=self._realm, scope=scope)
-        by_proof = error.reason.startswith(_PROOF_STAGE)
-        plain = bearer.challenge(None if by_proof else error, realm=self._realm, scope=scope)
-        proof = bearer.dpop_challenge(
-            error if by_proof else None, realm=self._realm, algorithms=ALGORITHMS_OF_PROOFS, scope=scope
+        return ", ".join(
+            bearer.challenges(
+                error,
+                realm=self._realm,
+                algorithms=self._algorithms,
+                by_proof=bool(self._algorithms) and error.reason.startswith(_PROOF_STAGE),
+                scope=scope,
+            )
         )
-        return f"{plain}, {proof}"
 
 
 def _shown(error: MissingScopesError) -> str | None:
