@@ -63,11 +63,13 @@ def call_wsgi(app: Any, method: str, target: str, lines: Lines = (), **environ: 
     return Answered(started[0], started[1], body)
 
 
-def call_asgi(app: Any, method: str, target: str, lines: Lines = (), **scope: Any) -> Answered:
-    return asyncio.run(acall_asgi(app, method, target, lines, **scope))
+def call_asgi(app: Any, method: str, target: str, lines: Lines = (), *, body: bytes = b"", **scope: Any) -> Answered:
+    return asyncio.run(acall_asgi(app, method, target, lines, body=body, **scope))
 
 
-async def acall_asgi(app: Any, method: str, target: str, lines: Lines = (), **scope: Any) -> Answered:
+async def acall_asgi(
+    app: Any, method: str, target: str, lines: Lines = (), *, body: bytes = b"", **scope: Any
+) -> Answered:
     """One request, or with ``type="websocket"`` one handshake; its messages are all that the application sent."""
     path, _, query = target.partition("?")
     usual = {
@@ -87,7 +89,7 @@ async def acall_asgi(app: Any, method: str, target: str, lines: Lines = (), **sc
     }
     sent: list[dict[str, Any]] = []
     is_websocket = scope.get("type") == "websocket"
-    waiting = [{"type": "websocket.connect"} if is_websocket else {"type": "http.request", "body": b""}]
+    waiting = [{"type": "websocket.connect"} if is_websocket else {"type": "http.request", "body": body}]
 
     async def receive() -> dict[str, Any]:
         if waiting:
@@ -100,6 +102,6 @@ async def acall_asgi(app: Any, method: str, target: str, lines: Lines = (), **sc
 
     await app({**usual, **scope}, receive, send)
     start = next((one for one in sent if one["type"].endswith("response.start")), {"status": 0, "headers": []})
-    body = b"".join(one.get("body", b"") for one in sent if one["type"].endswith("response.body"))
+    answer = b"".join(one.get("body", b"") for one in sent if one["type"].endswith("response.body"))
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-    return Answered(start["status"], headers, body, sent)
+    return Answered(start["status"], headers, answer, sent)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from typing import Any
 from urllib.parse import urlencode
+
+from http_callers import Answered, call_asgi
 
 import sealwright as sw
 from sealwright.profiles.claims_token import new_token_id
@@ -25,10 +26,9 @@ Pairs = list[tuple[str, str]]
 class Answer:
     """One answer of the application."""
 
-    def __init__(self, sent: list[dict[str, Any]]) -> None:
-        self.status: int = sent[0]["status"]
-        self.headers = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-        self.body = b"".join(message.get("body", b"") for message in sent[1:])
+    def __init__(self, answered: Answered) -> None:
+        self.status, self.body = answered.status, answered.body
+        self.headers = {name.lower(): value for name, value in answered.lines}
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -58,30 +58,9 @@ class World:
         query: bytes = b"",
         client: str = "127.0.0.1",
     ) -> Answer:
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query,
-            "root_path": "",
-            "headers": [(b"host", b"here"), *((n.lower().encode(), v.encode("latin-1")) for n, v in headers or [])],
-            "client": (client, 50000),
-            "server": ("here", 80),
-        }
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        asyncio.run(self.app(scope, receive, send))
-        return Answer(sent)
+        target = f"{path}?{query.decode()}" if query else path
+        lines = [("host", "here"), *(headers or [])]
+        return Answer(call_asgi(self.app, method, target, lines, body=body, client=(client, 50000)))
 
     def form(
         self, fields: Pairs | dict[str, str], *, basic: tuple[str, str] | None = None, path: str = TOKEN, **kw: Any

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from http_callers import call_asgi
 from starlette.applications import Starlette
 
 from sealwright.services.credentials import OPERATOR_SCOPES
@@ -37,31 +37,9 @@ def app(process: SingleProcess) -> Starlette:
 def ask(
     app: Any, path: str, client: str, *, token: str | None = None, method: str = "GET", body: bytes = b""
 ) -> tuple[int, bytes]:
-    headers = [(b"host", b"here")] + ([(b"authorization", b"Bearer " + token.encode())] if token else [])
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-        "client": (client, 50000),
-        "server": ("here", 80),
-    }
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+    lines = [("host", "here"), *([("authorization", f"Bearer {token}")] if token else [])]
+    answered = call_asgi(app, method, path, lines, body=body, client=(client, 50000))
+    return answered.status, answered.body
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/openapi.json"])

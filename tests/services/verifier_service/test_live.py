@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from http_callers import acall_asgi
 from jwks_server import JwksServer
 from servers import free_port
 from starlette.concurrency import run_in_threadpool
@@ -62,22 +63,10 @@ class Sidecar:
 async def ask(
     live: Live, path: str, client: str | None = "127.0.0.1", **headers: str
 ) -> tuple[int, dict[str, str], str]:
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    peers = (
-        {"client": (client, 1), "server": ("127.0.0.1", 8701)} if client else {"client": None, "server": ("s", None)}
-    )
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await live({**scope, "headers": named, "http_version": "1.1", "scheme": "http", **peers}, receive, send)
-    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], answered, b"".join(one.get("body", b"") for one in sent[1:]).decode()
+    lines = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    peers = {"client": (client, 1)} if client else {"client": None, "server": ("s", None)}
+    answered = await acall_asgi(live, "GET", path, lines, **peers)
+    return answered.status, dict(answered.lines), answered.body.decode()
 
 
 async def presented(live: Live, shown: str) -> int:
